@@ -1,0 +1,128 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms and their walls: docs/architecture.md says what each module is for. A module may import only
+// what is named here; the build checks it (--explicit-target-dependency-import-check error, see Makefile).
+
+let swift: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+let c: [CSetting] = [.treatAllWarnings(as: .error), .define("_GNU_SOURCE")]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: swift)
+}
+
+let package = Package(
+    name: "fallow",
+    products: [
+        .library(name: "fallow", type: .dynamic, targets: ["libfallow"]),
+        .library(name: "FallowClient", targets: ["FallowClient"]),
+        .executable(name: "fallow", targets: ["fallow"]),
+        .executable(name: "fallowd", targets: ["fallowd"]),
+        .executable(name: "fallowctld", targets: ["fallowctld"]),
+        .executable(name: "fallow-executor", targets: ["fallow-executor"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // Layer 0: vocabulary and C fences.
+        room("FallowModel"),
+        .target(name: "CFallowReport", cSettings: c),
+        .target(name: "CLinux", cSettings: c),
+        .systemLibrary(name: "CFabric", pkgConfig: "libfabric", providers: [.apt(["libfabric-dev"])]),
+        .systemLibrary(name: "CSlurm", providers: [.apt(["libslurm-dev"])]),
+        .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
+
+        // Layer 1: pure. No clock, no I/O, no randomness of its own.
+        room("FallowPolicy", ["FallowModel"]),
+        room("FallowWire", ["FallowModel"]),
+
+        // Layer 2: mechanisms.
+        room("FallowTransport", ["FallowModel", "FallowWire"]),
+        room("TransportShm", ["FallowTransport", "FallowModel", "FallowWire", "CLinux"]),
+        room("TransportFabric", ["FallowTransport", "FallowModel", "FallowWire", "CFabric", "CLinux", crypto]),
+        room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
+        room("FallowHost", ["FallowModel", "CLinux", log]),
+        room("FallowConfiguration", ["FallowModel", configuration, yams]),
+        room("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
+        room("FallowHistory", ["FallowModel", "FallowWire", grdb]),
+        room(
+            "FallowControl",
+            ["FallowModel", "FallowWire", "CMunge", log, crypto, nioCore, httpTypes, httpClient, hummingbird]),
+
+        // Layer 3: components.
+        room(
+            "FallowExecutor",
+            [
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
+                "CLinux", log,
+            ]),
+        room(
+            "FallowClient",
+            ["FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal", "CLinux"]
+        ),
+        room(
+            "FallowAgent",
+            [
+                "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
+                "FallowConfiguration", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
+            ]),
+        room(
+            "FallowController",
+            [
+                "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowSlurm",
+                "FallowConfiguration", log, crypto, hummingbird,
+            ]),
+        room(
+            "FallowCommand",
+            [
+                "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
+                "FallowHost", argumentParser, log, histogram,
+            ]),
+
+        // Layer 4: executables, each a screenful, and the C library.
+        program("fallow", ["FallowCommand"]),
+        program("fallowd", ["FallowAgent", "FallowConfiguration", argumentParser, log]),
+        program("fallowctld", ["FallowController", "FallowConfiguration", argumentParser, log]),
+        program("fallow-executor", ["FallowExecutor"]),
+        .target(name: "CFallow", cSettings: c),
+        .target(
+            name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
+            swiftSettings: swift),
+
+        // Tests: one folder a module, mirroring Sources.
+        tests("FallowModelTests", ["FallowModel"]),
+    ]
+)

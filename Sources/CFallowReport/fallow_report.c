@@ -1,0 +1,1 @@
+#include "fallow_report.h"

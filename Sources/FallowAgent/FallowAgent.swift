@@ -1,0 +1,1 @@
+// FallowAgent: filled soon

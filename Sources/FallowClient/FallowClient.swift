@@ -1,0 +1,1 @@
+// FallowClient: filled soon

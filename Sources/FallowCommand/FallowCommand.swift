@@ -1,0 +1,1 @@
+// FallowCommand: filled soon

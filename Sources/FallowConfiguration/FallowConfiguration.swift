@@ -1,0 +1,1 @@
+// FallowConfiguration: filled soon

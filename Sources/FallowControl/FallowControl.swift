@@ -1,0 +1,1 @@
+// FallowControl: filled soon

@@ -1,0 +1,1 @@
+// FallowController: filled soon

@@ -1,0 +1,1 @@
+// FallowExecutor: filled soon

@@ -1,0 +1,1 @@
+// FallowHistory: filled soon

@@ -1,0 +1,1 @@
+// FallowHost: filled soon

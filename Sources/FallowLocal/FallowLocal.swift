@@ -1,0 +1,1 @@
+// FallowLocal: filled soon

@@ -1,0 +1,1 @@
+// FallowModel: filled soon

@@ -1,0 +1,1 @@
+// FallowPolicy: filled soon

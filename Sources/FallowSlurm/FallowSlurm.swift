@@ -1,0 +1,1 @@
+// FallowSlurm: filled soon

@@ -1,0 +1,1 @@
+// FallowTransport: filled soon

@@ -1,0 +1,1 @@
+// FallowWire: filled soon

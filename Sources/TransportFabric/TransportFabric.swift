@@ -1,0 +1,1 @@
+// TransportFabric: filled soon

@@ -1,0 +1,1 @@
+// TransportShm: filled soon

@@ -1,0 +1,1 @@
+// libfallow: filled soon
