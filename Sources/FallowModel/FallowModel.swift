@@ -1,1 +1,0 @@
-// FallowModel: filled soon
