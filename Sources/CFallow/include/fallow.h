@@ -1,1 +1,138 @@
-#pragma once
+/* fallow.h: functions in the leftovers of a Slurm cluster, from C, C++ and whatever calls C.
+ *
+ * Two sides share this header. A FUNCTION is a C symbol in a shared library of yours; see "Writing functions". A
+ * PROGRAM leases executors from the cluster and invokes functions there; see "Calling functions".
+ *
+ * Every call that can fail returns a code of enum fallow_code (0 is success); fallow_message() then gives one sentence
+ * about the last failure in this thread. Every wait has a bound. Objects may be used by several threads; an object is
+ * freed by one thread, after the others are done with it. There are no threads of the library in your process. */
+#ifndef FALLOW_H
+#define FALLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FALLOW_ABI_VERSION 1u
+
+/* ------------------------------------------------------------------ Writing functions */
+
+/* What a function is given. The function writes its result to output and its size to *output_size. */
+struct fallow_call {
+	const void *input;      /* input_size bytes; 8-byte aligned */
+	size_t input_size;
+	void *output;           /* output_capacity bytes; 8-byte aligned */
+	size_t output_capacity; /* what the caller is ready to take */
+	size_t *output_size;    /* in: 0; out: bytes of result. More than output_capacity says "I needed this much": the
+	                           caller gets FALLOW_RESULT_TOO_LARGE with the size, and nothing beyond the capacity
+	                           must have been written */
+};
+
+/* A function. What it returns is handed to the caller as it is; 0 means well by custom. */
+typedef int32_t fallow_function(const struct fallow_call *call);
+
+/* Put FALLOW_LIBRARY; once into a library whose functions have the form above. A library without it holds functions
+ * of rFaaS's form, uint32_t name(void *input, uint32_t input_size, void *output), which returns the result's size. */
+#ifdef __cplusplus
+#define FALLOW_LIBRARY extern "C" __attribute__((visibility("default"))) const uint32_t fallow_library_abi = FALLOW_ABI_VERSION
+#else
+#define FALLOW_LIBRARY __attribute__((visibility("default"))) const uint32_t fallow_library_abi = FALLOW_ABI_VERSION
+#endif
+
+/* ------------------------------------------------------------------ Calling functions */
+
+enum fallow_code {
+	FALLOW_OK = 0,
+	FALLOW_INVALID = 1,          /* an argument makes no sense; the message says which and what would */
+	FALLOW_NO_AGENT = 2,         /* no fallowd answers on this node */
+	FALLOW_NO_CAPACITY = 3,      /* the cluster has nothing to lend just now */
+	FALLOW_REFUSED = 4,          /* the site's rules say no */
+	FALLOW_LIBRARY_UNUSABLE = 5, /* the library cannot be opened or loaded */
+	FALLOW_UNKNOWN_FUNCTION = 6, /* the library has no such function */
+	FALLOW_TOO_LARGE = 7,        /* the payload is larger than the lease's max_input */
+	FALLOW_RESULT_TOO_LARGE = 8, /* the result is larger than the capacity; the size needed is given; the function ran */
+	FALLOW_FULL = 9,             /* every slot is in flight: wait for one of the futures first */
+	FALLOW_TIMED_OUT = 10,       /* not answered in time; the function may still run: outcome unknown */
+	FALLOW_NOT_STARTED = 11,     /* the lease ended before the function was started: safe to invoke again elsewhere */
+	FALLOW_OUTCOME_UNKNOWN = 12, /* the lease ended while the function may have been running */
+	FALLOW_LEASE_ENDED = 13,     /* the lease is over (term, reclaim, release): nothing was sent */
+	FALLOW_INTERNAL = 14         /* a bug of ours or of the system; the message says what is known */
+};
+
+typedef struct fallow_client fallow_client; /* the connection to this node's agent */
+typedef struct fallow_lease fallow_lease;   /* workers on one node of the cluster, with a library loaded */
+typedef struct fallow_future fallow_future; /* one invocation under way */
+
+/* What a lease should be. Zero in a field means its default. Initialise with FALLOW_LEASE_OPTIONS. */
+struct fallow_lease_options {
+	uint32_t size;          /* sizeof(struct fallow_lease_options) */
+	uint32_t cpus;          /* cores, one worker each; default 1 */
+	uint64_t memory;        /* bytes for the executor with all its workers; default 512 MiB */
+	double term_seconds;    /* how long at most; default and upper limit are the site's */
+	double wait_seconds;    /* wait this long for capacity; default 0: an answer at once */
+	uint64_t max_input;     /* bytes of payload at most; default 1 MiB */
+	uint64_t max_output;    /* bytes of result at most; default 1 MiB */
+	uint32_t slots;         /* invocations in flight per worker, a power of two; default 16 */
+	uint32_t flags;         /* FALLOW_LEASE_* */
+	const char *node;       /* this node of the cluster only; default NULL: any */
+};
+#define FALLOW_LEASE_OPTIONS { sizeof(struct fallow_lease_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL }
+#define FALLOW_LEASE_REMOTE 0x1u /* not on this node, even when it has capacity */
+
+/* What a lease is. */
+struct fallow_lease_info {
+	uint32_t size;        /* sizeof(struct fallow_lease_info), set by the caller */
+	uint32_t cpus;
+	uint64_t memory;
+	uint64_t max_input;
+	uint64_t max_output;
+	double seconds_left;  /* of the term; 0 when the lease is over */
+	char id[17];
+	char node[64];
+	char transport[16];   /* "shm" or "fabric" */
+};
+
+/* Connects to this node's agent. socket_path NULL: $FALLOW_CLIENT_SOCKET, else the configured runtime directory's
+ * client.sock. Everything leased through the client ends when it is closed, or when the process ends, however it ends. */
+int fallow_connect(const char *socket_path, fallow_client **client);
+void fallow_close(fallow_client *client);
+
+/* Leases executors and loads the library at library_path (opened here, with your rights) into them. Blocks until the
+ * workers are connected: milliseconds when there is capacity, wait_seconds more when there is none. */
+int fallow_lease_open(fallow_client *client, const char *library_path, const struct fallow_lease_options *options,
+                      fallow_lease **lease);
+int fallow_lease_describe(fallow_lease *lease, struct fallow_lease_info *info);
+/* Gives the capacity back. Futures not yet done end with FALLOW_LEASE_ENDED, FALLOW_NOT_STARTED or
+ * FALLOW_OUTCOME_UNKNOWN; they stay valid until freed. NULL is allowed. */
+void fallow_lease_close(fallow_lease *lease);
+
+/* Invokes a function and waits for its result. *output_size: in, the capacity of output; out, the bytes of result (or
+ * the bytes needed, with FALLOW_RESULT_TOO_LARGE). return_value may be NULL. timeout_seconds <= 0: the rest of the term. */
+int fallow_invoke(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
+                  size_t *output_size, int32_t *return_value, double timeout_seconds);
+
+/* Starts an invocation on an idle worker. input is copied before this returns; output must stay until the future is done. */
+int fallow_submit(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
+                  size_t output_capacity, fallow_future **future);
+/* Waits for one future; returns its code (FALLOW_TIMED_OUT: not done yet, wait again). Results may be NULL. */
+int fallow_wait(fallow_future *future, size_t *output_size, int32_t *return_value, double timeout_seconds);
+/* Waits until one of the futures is done, and gives its index. Futures may belong to different leases of one client. */
+int fallow_wait_any(fallow_future *const *futures, size_t count, size_t *index, double timeout_seconds);
+/* Waits until all are done. Their own codes are had by fallow_wait. */
+int fallow_wait_all(fallow_future *const *futures, size_t count, double timeout_seconds);
+/* Forgets a future. When it is not done, its output must stay valid until the lease is closed. NULL is allowed. */
+void fallow_future_free(fallow_future *future);
+
+/* The name of a code, such as "FALLOW_NO_CAPACITY"; never NULL. */
+const char *fallow_code_name(int code);
+/* One sentence about the last failure in this thread; valid until the next call in this thread; never NULL. */
+const char *fallow_message(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,59 @@
+/// What can go wrong between two ends. Small and without payload text: it is thrown on the hot path.
+public enum TransportError: Error, Hashable, Sendable {
+    /// All slots are in flight.
+    case ringFull
+    /// The message is larger than a slot; `limitBytes` is what fits.
+    case oversize(limitBytes: Int)
+    /// The other end is gone, or the lease was ended.
+    case peerLost
+    /// The wait's bound passed.
+    case timedOut
+    /// The other end refused the connection (proof, version, a replayed nonce).
+    case refused
+    /// The other end broke the protocol (an immediate that fits no slot).
+    case protocolViolation
+    /// The system or the fabric said no; `code` is an errno.
+    case system(code: Int32)
+}
+
+/// A message that arrived: the immediate that came with it names the slot it lies in.
+public struct Arrival: Hashable, Sendable {
+    /// Number of the message on this direction, modulo 2^32; the slot is this modulo the slot count.
+    public var sequence: UInt32
+    @inlinable public init(sequence: UInt32) { self.sequence = sequence }
+}
+
+/// One end of a connection between a client and one worker of an executor.
+///
+/// Both directions have `slotCount` slots. Messages on one direction are numbered from 0, and message n lies in slot
+/// n mod slotCount, so slots are used in turn; the sender keeps count of what is free (a client's slot is free again
+/// when its reply was consumed). The sender prepares a message in `outgoing(slot)` and calls `send`; the receiver sees
+/// it by `poll` or `wait` and reads it in `incoming(slot)`, where the peer may change it at any time.
+/// An endpoint is used by one thread at a time. Nothing here allocates, locks, or logs.
+public protocol Endpoint: ~Copyable {
+    /// Messages in flight at most on each direction; a power of two.
+    var slotCount: Int { get }
+    /// Most bytes of one outgoing message, header included.
+    var outgoingCapacityBytes: Int { get }
+    /// Most bytes of one incoming message, header included.
+    var incomingCapacityBytes: Int { get }
+
+    /// Where to prepare the message that goes out in `slot`; 64-byte aligned, `outgoingCapacityBytes` long.
+    func outgoing(_ slot: Int) -> UnsafeMutableRawPointer
+    /// Where the message that came in `slot` lies; 64-byte aligned, `incomingCapacityBytes` long.
+    func incoming(_ slot: Int) -> UnsafeRawPointer
+
+    /// Sends the first `byteCount` bytes of `outgoing(sequence mod slotCount)` as message `sequence`. Does not wait for delivery.
+    /// The slot's bytes stay untouched by the caller until the exchange over this slot has ended.
+    mutating func send(sequence: UInt32, byteCount: Int) throws(TransportError)
+
+    /// The next message, if one has arrived. Never blocks.
+    mutating func poll() throws(TransportError) -> Arrival?
+
+    /// Sleeps until something may have arrived, the peer is lost, or the time-out passed. May wake for nothing.
+    /// - Returns: false when the time-out passed.
+    mutating func sleep(atMost timeout: Duration) throws(TransportError) -> Bool
+
+    /// Ends the connection; the peer sees `peerLost`. Idempotent.
+    mutating func close()
+}

@@ -1,1 +1,0 @@
-// FallowTransport: filled soon

@@ -1,1 +1,0 @@
-// FallowWire: filled soon

@@ -1,0 +1,194 @@
+public import FallowModel
+
+/// What a client asks of its node's agent over client.sock, one JSON object a line.
+///
+/// `id` is chosen by the client and comes back in the answer. A `lease` message carries one descriptor: the library,
+/// opened by the client with the user's own rights.
+public struct LocalRequest: Codable, Sendable {
+    public enum Kind: String, Codable, Sendable { case lease, renew, release, status }
+
+    public var id: UInt64
+    public var kind: Kind
+    /// With `lease`.
+    public var lease: LeaseDemand?
+    /// With `renew` and `release`.
+    public var leaseID: LeaseID?
+    /// With `renew`: the term asked for, from now on.
+    public var termSeconds: Double?
+
+    public init(
+        id: UInt64, kind: Kind, lease: LeaseDemand? = nil, leaseID: LeaseID? = nil, termSeconds: Double? = nil
+    ) {
+        self.id = id
+        self.kind = kind
+        self.lease = lease
+        self.leaseID = leaseID
+        self.termSeconds = termSeconds
+    }
+}
+
+/// What a client wants to lease. Zero or nil means the site's default.
+public struct LeaseDemand: Codable, Sendable, Hashable {
+    /// Cores, one worker each.
+    public var cpus: Int
+    /// Memory for the executor with all its workers.
+    public var memory: ByteCount
+    public var termSeconds: Double
+    /// How long to wait for capacity.
+    public var waitSeconds: Double
+    public var slotCount: Int
+    public var inputBytes: Int
+    public var outputBytes: Int
+    /// This node only.
+    public var node: NodeName?
+    /// Any node but the client's own.
+    public var remote: Bool
+    /// The library's file name, for messages and reports; not a path that anybody opens.
+    public var libraryName: String
+
+    public init(
+        cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0, waitSeconds: Double = 0,
+        slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, node: NodeName? = nil,
+        remote: Bool = false, libraryName: String
+    ) {
+        self.cpus = cpus
+        self.memory = memory
+        self.termSeconds = termSeconds
+        self.waitSeconds = waitSeconds
+        self.slotCount = slotCount
+        self.inputBytes = inputBytes
+        self.outputBytes = outputBytes
+        self.node = node
+        self.remote = remote
+        self.libraryName = libraryName
+    }
+}
+
+/// What the agent says to a client: an answer (with the request's `id`) or, without one, an event.
+public struct LocalReply: Codable, Sendable {
+    public enum Kind: String, Codable, Sendable {
+        /// Answers `lease`; carries one descriptor, the arena, when the transport is shm.
+        case leased
+        case renewed, released, status, error
+        /// An event: the lease is over.
+        case ended
+    }
+
+    public var id: UInt64?
+    public var kind: Kind
+    public var lease: LeaseOpened?
+    public var leaseID: LeaseID?
+    public var reason: LeaseEnd?
+    public var termEnds: Timestamp?
+    public var status: AgentStatus?
+    public var error: WireError?
+
+    public init(
+        id: UInt64? = nil, kind: Kind, lease: LeaseOpened? = nil, leaseID: LeaseID? = nil, reason: LeaseEnd? = nil,
+        termEnds: Timestamp? = nil, status: AgentStatus? = nil, error: WireError? = nil
+    ) {
+        self.id = id
+        self.kind = kind
+        self.lease = lease
+        self.leaseID = leaseID
+        self.reason = reason
+        self.termEnds = termEnds
+        self.status = status
+        self.error = error
+    }
+}
+
+/// How the client reaches a lease's workers.
+public enum TransportKind: String, Codable, Sendable, Hashable {
+    /// Client and executor on one node: a memfd.
+    case shm
+    /// libfabric.
+    case fabric
+}
+
+/// A lease as the client needs it.
+public struct LeaseOpened: Codable, Sendable {
+    public var leaseID: LeaseID
+    public var node: NodeName
+    /// Workers, each with an endpoint of its own.
+    public var workers: Int
+    public var memory: ByteCount
+    public var termEnds: Timestamp
+    public var transport: TransportKind
+    /// With `fabric`: where the executor listens, as libfabric's provider and "host:port".
+    public var address: String?
+    /// The lease's secret in hexadecimal: 32 bytes. It proves a connect and never travels on the data plane.
+    public var secret: String
+    public var slotCount: Int
+    public var inputBytes: Int
+    public var outputBytes: Int
+
+    public init(
+        leaseID: LeaseID, node: NodeName, workers: Int, memory: ByteCount, termEnds: Timestamp,
+        transport: TransportKind, address: String?, secret: String, slotCount: Int, inputBytes: Int, outputBytes: Int
+    ) {
+        self.leaseID = leaseID
+        self.node = node
+        self.workers = workers
+        self.memory = memory
+        self.termEnds = termEnds
+        self.transport = transport
+        self.address = address
+        self.secret = secret
+        self.slotCount = slotCount
+        self.inputBytes = inputBytes
+        self.outputBytes = outputBytes
+    }
+}
+
+/// Why a lease ended.
+public enum LeaseEnd: String, Codable, Sendable, Hashable {
+    /// The client gave it back.
+    case released
+    /// The client's process or its connection ended.
+    case clientGone
+    /// The term passed.
+    case expired
+    /// The owner needs the cores or the memory.
+    case reclaimed
+    /// Slurm drains the node, or the site switched lending off.
+    case withdrawn
+    /// The executor crashed, was killed, or could not load the library; the executor's last words say more.
+    case executorDied
+    /// The executor used more memory than the lease has.
+    case outOfMemory
+    /// The node's agent stopped or lost its co-scheduler for too long.
+    case agentGone
+}
+
+/// A node's agent in brief.
+public struct AgentStatus: Codable, Sendable {
+    public var node: NodeName
+    public var version: String
+    /// Leases of the asking user through this agent.
+    public var leases: Int
+    /// Whether the co-scheduler answers.
+    public var controllerReachable: Bool
+
+    public init(node: NodeName, version: String, leases: Int, controllerReachable: Bool) {
+        self.node = node
+        self.version = version
+        self.leases = leases
+        self.controllerReachable = controllerReachable
+    }
+}
+
+/// An error that crosses a process boundary: a code to match and a sentence to read.
+public struct WireError: Error, Codable, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: String, Codable, Sendable, Hashable {
+        case invalid, noCapacity, refused, libraryUnusable, notFound, unavailable, tooMany, conflict, internalError
+    }
+    public var code: Code
+    public var message: String
+
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+    public var description: String { message }
+}
