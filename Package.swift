@@ -66,7 +66,7 @@ let package = Package(
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
-        room("FallowPolicy", ["FallowModel"]),
+        room("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
 
         // Layer 2: mechanisms.
@@ -114,7 +114,7 @@ let package = Package(
 
         // Layer 4: executables, each a screenful, and the C library.
         program("fallow", ["FallowCommand"]),
-        program("fallowd", ["FallowAgent", "FallowConfiguration", argumentParser, log]),
+        program("fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", argumentParser, log]),
         program("fallowctld", ["FallowController", "FallowConfiguration", argumentParser, log]),
         program("fallow-executor", ["FallowExecutor"]),
         .target(name: "CFallow", cSettings: c),

@@ -9,6 +9,9 @@ public import Logging
 
 /// fallowd: one per node. Puts the pieces together and runs them until it is told to stop.
 public struct Agent: Sendable {
+    /// Fallow's version.
+    public static var version: String { fallowVersion }
+
     let settings: Settings
     let log: Logger
 
@@ -94,7 +97,7 @@ public struct Agent: Sendable {
             }
             loop.stop()
             group.cancelAll()
-            while let _ = try? await group.next() {}
+            while (try? await group.next()) != nil {}
         }
         do { try tree.destroy() } catch { log.warning("cgroup folders stay behind", metadata: ["error": "\(error)"]) }
         log.notice("fallowd ended")
@@ -111,7 +114,8 @@ public struct Agent: Sendable {
     }
 
     private func makeFolders() throws(WireError) {
-        for (path, mode) in [(settings.runtimeDirectory, 0o755), (settings.stateDirectory, 0o711)] as [(String, mode_t)] {
+        for (path, mode) in [(settings.runtimeDirectory, 0o755), (settings.stateDirectory, 0o711)] as [(String, mode_t)]
+        {
             if mkdir(path, mode) != 0, errno != EEXIST {
                 throw WireError(
                     .internalError, "cannot make the folder \(path): \(String(cString: strerror(errno)))")

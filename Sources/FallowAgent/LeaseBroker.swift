@@ -164,7 +164,9 @@ struct LeaseBroker: Sendable {
         do {
             return try await client.sendIgnoringReply(.head, agentURL, path)
         } catch let error as WireError where error.code == .notFound {
-            try await client.upload(file: cache.path(sha256, user: user), to: agentURL, path, timeout: .seconds(60))
+            guard let library = cache.open(sha256, user: user) else { throw error }
+            defer { close(library) }
+            try await client.upload(agentURL, path, descriptor: library, digest: .of(descriptor: library))
         }
     }
 
@@ -182,7 +184,8 @@ struct LeaseBroker: Sendable {
             throw WireError(.invalid, "memory must be at least 16 MiB, not \(demand.memory)")
         }
         guard demand.termSeconds >= 0, demand.termSeconds.isFinite else {
-            throw WireError(.invalid, "the term must be 0 (the site's default) or more seconds, not \(demand.termSeconds)")
+            throw WireError(
+                .invalid, "the term must be 0 (the site's default) or more seconds, not \(demand.termSeconds)")
         }
         guard (0...3600).contains(demand.waitSeconds) else {
             throw WireError(.invalid, "the wait must be 0 to 3600 seconds, not \(demand.waitSeconds)")

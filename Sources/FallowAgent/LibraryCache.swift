@@ -22,9 +22,10 @@ struct LibraryCache: Sendable {
 
     let directory: String
 
-    /// Copies what a client opened, and hashes the copy.
+    /// Copies what a client opened, or what another agent sent, and hashes the copy.
+    /// - Parameter expected: the hash it must have, when that is known.
     /// - Returns: the hash in hexadecimal. The descriptor stays the caller's.
-    func store(descriptor: Int32, user: UserID) throws(WireError) -> String {
+    func store(descriptor: Int32, user: UserID, expected: String? = nil) throws(WireError) -> String {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw WireError(.libraryUnusable, "the library is no regular file")
@@ -33,19 +34,19 @@ struct LibraryCache: Sendable {
             throw WireError(
                 .libraryUnusable, "the library has \(status.st_size) bytes; at most \(Self.limitBytes) are taken")
         }
-        return try store(user: user, expected: nil) { offset, buffer in
-            pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
-        }
+        return try copy(descriptor, user: user, expected: expected)
     }
 
-    /// Keeps what another agent sent.
-    /// - Throws: `.invalid` when the bytes do not have that hash.
-    func store(bytes: [UInt8], sha256 expected: String, user: UserID) throws(WireError) {
-        _ = try store(user: user, expected: expected) { offset, buffer in
-            let count = min(buffer.count, bytes.count - offset)
-            bytes[offset..<(offset + count)].withUnsafeBytes { buffer.copyMemory(from: $0) }
-            return count
+    /// A nameless file in the cache, to receive a library into; the caller's to close.
+    func nameless() throws(WireError) -> Int32 {
+        mkdir(directory, 0o711)
+        let path = "\(directory)/.receiving-\(UInt64.random(in: 0 ... .max))"
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw WireError(.internalError, "cannot make a file in \(directory): \(String(cString: strerror(errno)))")
         }
+        unlink(path)
+        return descriptor
     }
 
     /// The path a library has, or would have, here.
@@ -63,9 +64,7 @@ struct LibraryCache: Sendable {
         return descriptor >= 0 ? descriptor : nil
     }
 
-    private func store(
-        user: UserID, expected: String?, read: (Int, UnsafeMutableRawBufferPointer) -> Int
-    ) throws(WireError) -> String {
+    private func copy(_ source: Int32, user: UserID, expected: String?) throws(WireError) -> String {
         let folder = "\(directory)/\(user)"
         mkdir(directory, 0o711)
         mkdir(folder, 0o711)
@@ -83,12 +82,14 @@ struct LibraryCache: Sendable {
         var offset = 0
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while offset <= Self.limitBytes {
-            let count = buffer.withUnsafeMutableBytes { read(offset, $0) }
+            let count = pread(source, &buffer, buffer.count, off_t(offset))
             if count == 0 { break }
             guard count > 0 else { throw failure("cannot read the library to be kept") }
             guard write(copy, buffer, count) == count else { throw failure("cannot write a library") }
             // What was written, not what was read: the copy is what will be loaded.
-            guard pread(copy, &buffer, count, off_t(offset)) == count else { throw failure("cannot read a library back") }
+            guard pread(copy, &buffer, count, off_t(offset)) == count else {
+                throw failure("cannot read a library back")
+            }
             hash.update(data: buffer[..<count])
             offset += count
         }

@@ -49,7 +49,8 @@ extension NodeShell {
             ])
         if let ready = executor.onReady {
             executor.onReady = nil
-            ready(.failure(WireError(.unavailable, "the lease ended before its executor was ready: \(reason.rawValue)")))
+            ready(
+                .failure(WireError(.unavailable, "the lease ended before its executor was ready: \(reason.rawValue)")))
         } else {
             onLeaseEnd(executor, reason, detail)
         }

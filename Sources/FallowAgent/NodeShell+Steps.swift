@@ -20,7 +20,8 @@ extension NodeShell {
         let now = now
         ledger.advance(to: now, as: policy)
         if record.cordPulled {
-            log.warning("the plugin killed our tree while this agent did not answer", metadata: ["job": "\(record.step.jobID)"])
+            log.warning(
+                "the plugin killed our tree while this agent did not answer", metadata: ["job": "\(record.step.jobID)"])
         }
         switch record.kind {
         case .hello:

@@ -52,7 +52,8 @@ final class OutputTail {
     var lastLine: String? {
         let text = String(decoding: tail, as: UTF8.self)
         guard let line = text.split(whereSeparator: \.isNewline).last else { return nil }
-        return String(String.UnicodeScalarView(line.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }).prefix(300))
+        return String(
+            String.UnicodeScalarView(line.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }).prefix(300))
     }
 
     private func read() {

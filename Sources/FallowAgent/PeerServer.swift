@@ -2,6 +2,7 @@ internal import FallowConfiguration
 internal import FallowControl
 internal import FallowModel
 internal import FallowWire
+internal import Glibc
 internal import Hummingbird
 internal import Logging
 
@@ -53,10 +54,12 @@ struct PeerServer: Sendable {
 
     private func putLibrary(_ request: Request, _ context: ControlContext) async throws -> HTTPResponse.Status {
         let (user, sha256) = try library(context)
-        let bytes = try await request.receiveBody(upTo: LibraryCache.limitBytes, context)
         let cache = broker.cache
-        try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
-            try cache.store(bytes: bytes, sha256: sha256, user: user)
+        let file = try cache.nameless()
+        defer { close(file) }
+        _ = try await request.receiveBody(into: file, context: context)
+        _ = try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
+            try cache.store(descriptor: file, user: user, expected: sha256)
         }
         return .created
     }
@@ -66,7 +69,8 @@ struct PeerServer: Sendable {
         let body = try await request.json(ExecutorRequest.self)
         let grant = try await broker.decodeGrant(body.grant)
         guard grant.clientNode == from else {
-            throw WireError(.refused, "the grant is for a client on \(grant.clientNode); this request comes from \(from)")
+            throw WireError(
+                .refused, "the grant is for a client on \(grant.clientNode); this request comes from \(from)")
         }
         let (address, _) = try await broker.openHere(grant, sha256: body.librarySHA256, local: false)
         return try Response(json: ExecutorOpened(leaseID: grant.leaseID, address: address ?? ""), status: .created)
@@ -88,7 +92,8 @@ struct PeerServer: Sendable {
             guard let executor = shell.executors[notice.leaseID] else { return .success(()) }
             guard executor.grant.clientNode == from else {
                 return .failure(
-                    WireError(.refused, "the lease belongs to a client on \(executor.grant.clientNode), not on \(from)"))
+                    WireError(.refused, "the lease belongs to a client on \(executor.grant.clientNode), not on \(from)")
+                )
             }
             shell.revoke([notice.leaseID], notice.reason)
             return .success(())

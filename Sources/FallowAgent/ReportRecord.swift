@@ -54,7 +54,9 @@ struct ReportRecord {
         let truncated = has(UInt32(FALLOW_REPORT_CORES_TRUNCATED))
         func cores(_ list: String) throws(Malformed) -> AbstractCoreSet? {
             if list.isEmpty || truncated { return nil }
-            guard let set = AbstractCoreSet(parsing: list) else { throw Malformed(sentence: "'\(list)' is no core list") }
+            guard let set = AbstractCoreSet(parsing: list) else {
+                throw Malformed(sentence: "'\(list)' is no core list")
+            }
             return set
         }
         // Sizes beyond 2^43 MiB cannot be bytes any more; they mean "all there is", as 0 does.
@@ -96,5 +98,6 @@ private func serverless(_ record: fallow_report_request) throws(ReportRecord.Mal
     } else {
         reserve = .amount(ByteCount(record.reserve_mem))
     }
-    return .explicit(cores: cores < 0 ? nil : Int(cores), memory: memory < 0 ? nil : ByteCount(memory), reserve: reserve)
+    return .explicit(
+        cores: cores < 0 ? nil : Int(cores), memory: memory < 0 ? nil : ByteCount(memory), reserve: reserve)
 }
