@@ -61,9 +61,10 @@ bool fallow_parse_size(const char *text, size_t length, uint64_t *bytes)
 		unit = unit_of(text[--length]);
 	size_t i = 0;
 	for (; i < length && digit(text[i]); i++) {
-		if (whole > (INT64_MAX - 9) / 10)
+		uint64_t one = (uint64_t)(text[i] - '0');
+		if (whole > ((uint64_t)INT64_MAX - one) / 10)
 			return false;
-		whole = whole * 10 + (uint64_t)(text[i] - '0');
+		whole = whole * 10 + one;
 	}
 	if (i == 0)
 		return false;

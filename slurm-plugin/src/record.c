@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <slurm/slurm.h>
+
 #include "deadline.h"
 #include "text.h"
 
@@ -82,8 +84,11 @@ void fallow_record_of_step(spank_t spank, enum fallow_report_kind kind, const ch
 {
 	begin(spank, kind, node, record);
 	record->step_id = item(spank, S_JOB_STEPID);
-	record->array_job_id = item(spank, S_JOB_ARRAY_ID);
 	record->array_task_id = item(spank, S_JOB_ARRAY_TASK_ID);
+	if (record->array_task_id < NO_VAL) /* Slurm gives a job that is no array its own id here, and no task */
+		record->array_job_id = item(spank, S_JOB_ARRAY_ID);
+	else
+		record->array_task_id = 0;
 	record->node_index = item(spank, S_JOB_NODEID);
 	record->node_count = item(spank, S_JOB_NNODES);
 	record->task_count = item(spank, S_JOB_LOCAL_TASK_COUNT);

@@ -10,7 +10,7 @@
 #include "fallow_report.h"
 
 /* A record about the step that this slurmstepd runs. `choice` may be NULL. What Slurm does not know here stays 0. The
- * cgroup is that of process `pid`. Blocks on nothing but /proc. */
+ * cgroup is that of process `pid`, a task or slurmstepd itself. Blocks on nothing but /proc. */
 void fallow_record_of_step(spank_t spank, enum fallow_report_kind kind, const char *node,
 			   const struct fallow_choice *choice, pid_t pid, struct fallow_report_request *record);
 

@@ -150,7 +150,7 @@ int fallow_remote_task_forked(spank_t spank)
 		return 0;
 	step.running_told = true;
 	if (spank_get_item(spank, S_TASK_PID, &pid) != ESPANK_SUCCESS || pid <= 0)
-		return 0;
+		pid = getpid(); /* the extern step's task is Slurm's own */
 	fallow_record_of_step(spank, FALLOW_REPORT_STEP_RUNNING, step.places.node, &step.choice, pid, &record);
 	fallow_record_stamp(&record);
 	fallow_report_post(step.places.socket, &record);
