@@ -4,9 +4,9 @@
 # The lab's folders in every hierarchy: the keep, and what the agents made. The id is in the name, so all of it is ours.
 lab_cgroups() {
 	local mount
-	for mount in $(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts); do
+	while read -r mount; do
 		[ ! -d "$mount/fallow-lab-$id" ] || printf '%s\n' "$mount/fallow-lab-$id"
-	done
+	done < <(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts)
 }
 
 lab_pids() {

@@ -9,9 +9,9 @@ stage() { # SENTENCE
 }
 
 whole_number() { # OPTION TEXT LOWEST HIGHEST
-	[[ $2 =~ ^[0-9]{1,9}$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] ||
+	[[ $2 =~ ^[0-9]{1,9}$ && $((10#${2})) -ge $3 && $((10#${2})) -le $4 ]] ||
 		fail "$1 wants a whole number from $3 to $4, not '$2'"
-	printf '%d\n' "$2"
+	printf '%d\n' "$((10#$2))"
 }
 
 key_and_value() { # OPTION TEXT
@@ -31,7 +31,7 @@ check_ground() {
 free_ports() { # COUNT
 	local taken base port attempt
 	taken=" $(sed 's/^[^:]*: [0-9A-F]*:\([0-9A-F]*\) .*/0x\1/;1d' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-		grep '^0x' | xargs -r printf '%d ') $(sed -n 's/^ports=//p' "$records"/* | tr '\n' ' ') "
+		grep '^0x' | xargs -r printf '%d ') $(sed -n 's/^ports=//p' "$records"/* 2>/dev/null | tr '\n' ' ') "
 	for attempt in $(seq 100); do
 		base=$((20000 + RANDOM % 12000))
 		for ((port = base; port < base + $1; port++)); do

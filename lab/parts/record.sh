@@ -24,9 +24,9 @@ find_lab() { # [FOLDER]
 newest_record() { # FOLDER
 	local record
 	[ -d "$1" ] && trusted "$1" || return 1
-	# Names are our own ids, so ls is safe to read.
-	# shellcheck disable=SC2012
-	for record in $(ls -t "$1" 2>/dev/null | grep -v '^lock$'); do
+	# Names are our own ids, so what ls prints is safe to split.
+	# shellcheck disable=SC2045
+	for record in $(ls -t "$1" 2>/dev/null); do
 		[ -f "$(sed -n 's/^folder=//p' "$1/$record")/lab" ] || continue
 		printf '%s\n' "$1/$record"
 		return 0
@@ -43,10 +43,13 @@ trusted() { # FILE
 # Makes the lab's folder, draws its id and ports, and records them before anything is started: whatever happens
 # later, `down` finds what is to be removed.
 claim_state() {
-	mkdir -p -m 755 "$records"
-	trusted "$records" || fail "'$records' is somebody else's; remove it or set XDG_RUNTIME_DIR"
-	exec 9>"$records/lock"
-	flock -w 10 9 || fail "another lab/cluster holds $records/lock for more than 10 s"
+	# The lock is the folder itself, which the last lab's `down` may remove just now.
+	until [ /dev/fd/9 -ef "$records" ] 2>/dev/null; do
+		mkdir -p "$records"
+		trusted "$records" || fail "'$records' is somebody else's; remove it or set XDG_RUNTIME_DIR"
+		exec 9<"$records" || continue
+		flock -w 10 9 || fail "another lab/cluster has locked $records for more than 10 s"
+	done
 	if [ -z "$state" ]; then
 		state=$(mktemp -d "${TMPDIR:-/tmp}/fallow-lab.XXXXXX")
 	else
@@ -60,7 +63,7 @@ claim_state() {
 	id=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
 	base=$(free_ports $((2 * nodes + 2)))
 	printf 'folder=%s\nports=%s\n' "$state" "$(seq -s ' ' "$base" $((base + 2 * nodes + 1)))" >"$records/$id"
-	exec 9>&-
+	exec 9<&-
 	# What the other commands need to know of this lab.
 	{
 		printf 'id=%q nodes=%q cpus=%q memory=%q base=%q record=%q\n' \
