@@ -1,1 +1,0 @@
-// FallowAgent: filled soon

@@ -1,0 +1,98 @@
+internal import CFallowReport
+internal import FallowLocal
+internal import FallowModel
+internal import FallowPolicy
+internal import FallowWire
+internal import Logging
+
+/// What the agent answers to a record.
+struct ReportAnswer {
+    var status: fallow_report_status
+    var vacatedLeases = 0
+    var vacateMicroseconds = 0
+    var lending = Offer()
+    var message: String
+}
+
+extension NodeShell {
+    /// A record from the plugin: what has to go is gone when this returns.
+    func on(_ record: ReportRecord) -> ReportAnswer {
+        let now = now
+        ledger.advance(to: now, as: policy)
+        if record.cordPulled {
+            log.warning("the plugin killed our tree while this agent did not answer", metadata: ["job": "\(record.step.jobID)"])
+        }
+        switch record.kind {
+        case .hello:
+            return ReportAnswer(status: FALLOW_REPLY_OK, message: "fallowd \(fallowVersion) on \(name)")
+        case .stepStart:
+            return stepStart(record, now)
+        case .stepRunning:
+            sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
+            observeMapping(record)
+        case .stepEnd:
+            sampler.ended(record.step.jobID, stepd: record.stepdPID)
+        case .jobEnd:
+            sample(now: now)
+            sampler.ended(record.step.jobID)
+            carryOut(policy.onJobEnd(record.step.jobID, now: now))
+            ledger.advance(to: now, as: policy)
+            onChange()
+        }
+        return ReportAnswer(status: FALLOW_REPLY_OK, message: "noted")
+    }
+
+    private func stepStart(_ record: ReportRecord, _ now: Timestamp) -> ReportAnswer {
+        let start = ContinuousClock.now
+        let revocations = policy.onStepStart(record.step, now: now)
+        var stuck = 0
+        for (reason, group) in Dictionary(grouping: revocations, by: \.reason) {
+            stuck += revoke(group.map(\.leaseID), reason, detail: "for step \(record.step.jobID).\(record.step.stepID)")
+        }
+        let microseconds = Int((ContinuousClock.now - start).nanoseconds / 1000)
+        if !revocations.isEmpty {
+            outbox.add(
+                ReclaimReport(
+                    at: now, jobID: record.step.jobID, stepID: record.step.stepID,
+                    leases: revocations.map(\.leaseID), vacateMicroseconds: microseconds, stuckProcesses: stuck))
+        }
+        sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
+        ledger.advance(to: now, as: policy)
+        if let remote = record.remoteMemory { ledger.remoteMemory(of: record.step.jobID, remote) }
+        onChange()
+        let lending = policy.lending(of: record.step.jobID, at: now)
+        return ReportAnswer(
+            status: stuck == 0 ? FALLOW_REPLY_OK : FALLOW_REPLY_STUCK, vacatedLeases: revocations.count,
+            vacateMicroseconds: microseconds, lending: lending,
+            message: stuck == 0
+                ? lendingSentence(record.step.jobID, lending)
+                : "\(stuck) processes of leases did not die; they are frozen")
+    }
+
+    /// What `FALLOW_LENDING` tells the job.
+    private func lendingSentence(_ jobID: JobID, _ lending: Offer) -> String {
+        guard let serverless = policy.jobs[jobID]?.serverless, serverless != .no else {
+            return "nothing: the job did not say --serverless"
+        }
+        guard policy.rules.switches.lent else { return "nothing: this site does not lend from jobs (lend.lent)" }
+        if lending.cores == 0, lending.memory == .zero {
+            return "nothing yet: use is measured for \(Int(policy.rules.window.inSeconds)) s"
+        }
+        return "cpus=\(lending.cores),mem=\(lending.memory.optionText)"
+    }
+
+    /// Learns which CPUs a job's cores are from the cpuset that Slurm gave it.
+    private func observeMapping(_ record: ReportRecord) {
+        guard settings.coreMapping == .auto, let cores = policy.jobs[record.step.jobID]?.cores,
+            let cpus = sampler.cpus(of: record.step.jobID, cgroup: record.cgroup)
+        else { return }
+        let before = coreMap.state
+        coreMap.observe(cores: cores, cpus: cpus)
+        policy.coresAreMapped = coreMap.state == .proven
+        if coreMap.state != before {
+            log.notice(
+                "the mapping of Slurm's cores to CPUs is \(coreMap.state)",
+                metadata: ["job": "\(record.step.jobID)", "cores": "\(cores)", "cpus": "\(cpus)"])
+        }
+    }
+}
