@@ -13,7 +13,7 @@ copy_programs() {
 		[ -f "$(plugin)" ] || fail "there is no plugin at $(plugin); 'make build' builds it, FALLOW_PLUGIN names another"
 		cp "$(plugin)" "$state/bin/spank_fallow.so"
 	fi
-	[ "$with_fallow" = 1 ] || return 0
+	[ "$with_daemons" = 1 ] || return 0
 	for program in fallow fallowd fallowctld fallow-executor; do
 		[ -x "$(bin)/$program" ] || fail "there is no $(bin)/$program; 'make build' builds it, FALLOW_BIN names another folder"
 		cp --reflink=auto "$(bin)/$program" "$state/bin/"

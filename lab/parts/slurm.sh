@@ -76,7 +76,7 @@ CONF
 write_task_prolog() {
 	{
 		echo '#!/bin/sh'
-		if [ "$with_fallow" = 1 ]; then
+		if [ "$with_daemons" = 1 ]; then
 			echo "echo export FALLOW_CLIENT_SOCKET=$state/run/\$SLURMD_NODENAME/client.sock"
 			echo "echo export FALLOW_CONFIG=$state/etc/fallow.\$SLURMD_NODENAME.yaml"
 		fi

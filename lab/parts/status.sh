@@ -5,7 +5,7 @@ print_environment() { # FOLDER
 	load_lab "$1"
 	printf 'export FALLOW_LAB=%q\n' "$state"
 	printf 'export SLURM_CONF=%q\n' "$state/etc/slurm.conf"
-	[ "$with_fallow" = 1 ] || return 0
+	[ "$with_daemons" = 1 ] || return 0
 	# shellcheck disable=SC2016
 	printf 'export PATH=%q:"$PATH"\n' "$state/bin"
 	printf 'export FALLOW_CONTROLLER_URL=http://127.0.0.1:%d\n' "$(controller_port)"
