@@ -19,7 +19,8 @@ final class OutputTail {
     /// - Returns: the tail, and the writing end, which the caller closes after the spawn.
     static func make(on loop: EventLoop) throws(LocalError) -> (tail: OutputTail, writer: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw LocalError(.system, "cannot make a pipe", errorNumber: errno) }
+        guard pipe(&ends) == 0 else { throw LocalError(.system, "cannot make a pipe", errorNumber: errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
         do {
             return (try OutputTail(reading: ends[0], loop: loop), ends[1])

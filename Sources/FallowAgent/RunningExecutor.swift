@@ -7,7 +7,7 @@ internal import TransportShm
 
 /// The process of one lease, with everything of ours that belongs to it. Confined to the event loop's thread.
 final class RunningExecutor {
-    let grant: Grant
+    var grant: Grant
     let placement: Placement
     let cgroup: LeaseCgroup
     let process: ProcessHandle

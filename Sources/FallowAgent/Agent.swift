@@ -1,0 +1,144 @@
+public import FallowConfiguration
+internal import FallowControl
+internal import FallowHost
+internal import FallowLocal
+internal import FallowModel
+internal import FallowWire
+internal import Glibc
+public import Logging
+
+/// fallowd: one per node. Puts the pieces together and runs them until it is told to stop.
+public struct Agent: Sendable {
+    let settings: Settings
+    let log: Logger
+
+    public init(settings: Settings, log: Logger) {
+        self.settings = settings
+        self.log = log
+    }
+
+    /// Serves until the task is cancelled; then every lease ends, and our cgroups are removed.
+    ///
+    /// - Throws: what makes it impossible to begin: no rights, no cgroup controllers, a socket in use, an address that cannot be had.
+    public func run() async throws {
+        let name = settings.nodeName ?? NodeName(hostName())
+        try makeFolders()
+        let loop = try EventLoop()
+        let tree = try CgroupTree(path: settings.cgroupPath, mount: settings.cgroupMount, logger: log)
+        // Nothing that an earlier agent left behind is ours to vouch for: silence means off.
+        clearLeftovers(tree)
+        let shell = NodeShell(
+            settings: settings, name: name, loop: loop, tree: tree, topology: try Topology.read(), log: log)
+        let door = LoopDoor(loop, shell)
+        let munge = Munge(socket: settings.mungeSocket)
+        let client = SealedClient(munge: munge, trustedUsers: settings.trustedUsers, node: name)
+        let (listening, listeningYield) = AsyncStream.makeStream(of: Int.self)
+        let (agentURL, listen) = try await reservedURL(name)
+        let broker = LeaseBroker(
+            settings: settings, name: name, agentURL: agentURL, door: door,
+            cache: LibraryCache(directory: settings.stateDirectory + "/libraries"), munge: munge, client: client,
+            log: log)
+        let harness = try ClientHarness(
+            path: settings.runtimeDirectory + "/client.sock", loop: loop, log: log)
+        let service = ClientService(harness: harness, broker: broker, loop: loop, log: log)
+        let clients = LoopDoor(loop, service)
+        let link = ControllerLink(settings: settings, door: door, client: client, log: log)
+        service.controllerReachable = { link.isReachable }
+        shell.onChange = { link.noteChange() }
+        shell.onLeaseEnd = { executor, reason, _ in
+            let notice = LeaseEndNotice(leaseID: executor.leaseID, reason: reason)
+            let url = executor.grant.clientAgentURL
+            if executor.grant.clientNode == name {
+                service.ended(notice.leaseID, notice.reason)
+            } else if reason != .released, reason != .clientGone {
+                Task {
+                    try? await client.sendIgnoringReply(
+                        .post, url, "/v1/leases/\(notice.leaseID)/ended", body: notice, attempts: 2)
+                }
+            }
+        }
+        shell.removeBreakers()
+        let reports = try ReportHarness(path: settings.runtimeDirectory + "/report.sock", shell: shell)
+        loop.after(.seconds(1), repeating: .seconds(1)) { shell.tick() }
+        let server = try ControlServer(
+            listen: listen,
+            router: PeerServer(settings: settings, door: door, clients: clients, broker: broker, log: log).router(),
+            logger: log)
+        log.notice(
+            "fallowd starts",
+            metadata: ["node": "\(name)", "url": "\(agentURL)", "cores": "\(shell.policy.rules.cores)"])
+
+        let pool = BlockingPool(name: "fallow.loop", threads: 1, limit: 1)
+        let closing = LoopDoor(loop, (shell, reports, harness))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await pool.run(timeout: .seconds(1 << 31), "the event loop") { loop.run() } }
+            group.addTask {
+                try await server.run { port in
+                    listeningYield.yield(port)
+                    listeningYield.finish()
+                }
+                throw CancellationError()
+            }
+            group.addTask {
+                for await _ in listening { break }
+                await link.run(name: name, agentURL: agentURL)
+            }
+            // Whoever ends first ends all: a daemon without one of its parts is no daemon.
+            do {
+                try await group.next()
+            } catch is CancellationError {}
+            try? await closing.call { shell, reports, harness in
+                shell.revoke(Array(shell.executors.keys), .agentGone)
+                reports.close()
+                harness.close()
+            }
+            loop.stop()
+            group.cancelAll()
+            while let _ = try? await group.next() {}
+        }
+        do { try tree.destroy() } catch { log.warning("cgroup folders stay behind", metadata: ["error": "\(error)"]) }
+        log.notice("fallowd ended")
+    }
+
+    /// Kills what an earlier agent of this node started, and removes its folders.
+    private func clearLeftovers(_ tree: CgroupTree) {
+        let leases = tree.leases()
+        guard !leases.isEmpty else { return }
+        log.warning("leases of an earlier agent are ended", metadata: ["leases": "\(leases.count)"])
+        tree.killAll()
+        _ = tree.vacate(leases, within: .seconds(2))
+        for lease in leases { try? tree.existing(lease)?.remove() }
+    }
+
+    private func makeFolders() throws(WireError) {
+        for (path, mode) in [(settings.runtimeDirectory, 0o755), (settings.stateDirectory, 0o711)] as [(String, mode_t)] {
+            if mkdir(path, mode) != 0, errno != EEXIST {
+                throw WireError(
+                    .internalError, "cannot make the folder \(path): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// Where other nodes reach this agent, and what to listen on.
+    ///
+    /// The URL is told to others before the first report, so a port of 0 is made a real one first.
+    private func reservedURL(_ name: NodeName) async throws -> (url: String, listen: String) {
+        guard let colon = settings.agentListen.lastIndex(of: ":"),
+            let port = UInt16(settings.agentListen[settings.agentListen.index(after: colon)...]), port > 0
+        else {
+            throw WireError(
+                .invalid, "agent.listen is '\(settings.agentListen)'; an address and a port above 0 are expected")
+        }
+        let host = settings.agentListen[..<colon]
+        let reachable = host == "0.0.0.0" || host == "[::]" ? hostName()[...] : host
+        return (settings.agentURL ?? "http://\(reachable):\(port)", settings.agentListen)
+    }
+}
+
+/// The machine's name up to the first dot.
+func hostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    gethostname(&buffer, buffer.count - 1)
+    let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(name.prefix { $0 != "." })
+}

@@ -1,0 +1,88 @@
+internal import FallowConfiguration
+internal import FallowControl
+internal import FallowModel
+internal import FallowWire
+internal import Logging
+internal import Synchronization
+
+/// Reports to the co-scheduler, on change and every few seconds, and hands its instructions to the shell.
+///
+/// Silence means off: when the co-scheduler has not answered for `lease.grace_lost`, this node's leases end.
+final class ControllerLink: Sendable {
+    /// Reports on change come at most this often.
+    static let shortestPause: Duration = .milliseconds(50)
+
+    private let settings: Settings
+    private let door: LoopDoor<NodeShell>
+    private let client: SealedClient
+    private let log: Logger
+    private let instance = UInt64.random(in: 1 ... .max)
+    private let changes: AsyncStream<Void>
+    private let changed: AsyncStream<Void>.Continuation
+    private let reachable = Atomic<Bool>(false)
+
+    init(settings: Settings, door: LoopDoor<NodeShell>, client: SealedClient, log: Logger) {
+        self.settings = settings
+        self.door = door
+        self.client = client
+        self.log = log
+        (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Whether the last report was answered.
+    var isReachable: Bool { reachable.load(ordering: .relaxed) }
+
+    /// Something happened that the co-scheduler should hear of soon. From any thread.
+    func noteChange() { changed.yield() }
+
+    /// Reports until cancelled.
+    func run(name: NodeName, agentURL: String) async {
+        let startedAt = Timestamp.current()
+        var sequence: UInt64 = 0
+        var lastAnswer = ContinuousClock.now
+        let ticker = Task { [changed, settings] in
+            while !Task.isCancelled {
+                changed.yield()
+                try? await Task.sleep(for: settings.reportInterval)
+            }
+        }
+        defer { ticker.cancel() }
+        for await _ in changes {
+            if Task.isCancelled { return }
+            sequence += 1
+            do {
+                try await exchange(name: name, sequence: sequence, startedAt: startedAt, agentURL: agentURL)
+                lastAnswer = .now
+                if !reachable.exchange(true, ordering: .relaxed) {
+                    log.info("the co-scheduler answers", metadata: ["url": "\(settings.controllerURL)"])
+                }
+            } catch {
+                if reachable.exchange(false, ordering: .relaxed) || sequence == 1 {
+                    log.warning("the co-scheduler does not answer", metadata: ["error": "\(error)"])
+                }
+                if ContinuousClock.now - lastAnswer > settings.graceLost {
+                    door.tell { shell in
+                        guard !shell.executors.isEmpty else { return }
+                        shell.log.warning("leases end: the co-scheduler has been silent for too long")
+                        shell.revoke(Array(shell.executors.keys), .agentGone)
+                    }
+                }
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+            try? await Task.sleep(for: Self.shortestPause)
+        }
+    }
+
+    private func exchange(
+        name: NodeName, sequence: UInt64, startedAt: Timestamp, agentURL: String
+    ) async throws {
+        let instance = instance
+        let report = try await door.call {
+            $0.report(instance: instance, sequence: sequence, startedAt: startedAt, agentURL: agentURL)
+        }
+        let instructions: NodeInstructions = try await client.send(
+            .post, settings.controllerURL, "/v1/nodes/\(SealedClient.escape(name.text))/report", body: report,
+            timeout: .seconds(3))
+        try await door.call { $0.on(instructions, answering: report) }
+    }
+}

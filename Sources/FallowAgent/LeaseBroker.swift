@@ -1,0 +1,193 @@
+internal import FallowConfiguration
+internal import FallowControl
+internal import FallowModel
+internal import FallowWire
+internal import Glibc
+internal import Logging
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+
+/// Gets leases for this node's clients: asks the co-scheduler, carries its grant to the target node's agent, and gives back.
+///
+/// Every step has a bound; when one fails, what the steps before it took is given back.
+struct LeaseBroker: Sendable {
+    /// A lease that runs, and how to reach it.
+    struct Opened: Sendable {
+        var lease: LeaseOpened
+        /// With shm: a descriptor of the arena, the receiver's to close; else -1.
+        var arena: Int32
+        var agentURL: String
+        var isLocal: Bool
+    }
+
+    let settings: Settings
+    let name: NodeName
+    let agentURL: String
+    let door: LoopDoor<NodeShell>
+    let cache: LibraryCache
+    let munge: Munge
+    let client: SealedClient
+    let log: Logger
+
+    /// Opens a lease.
+    /// - Parameter library: as the client opened it; stays the caller's.
+    func open(_ wanted: LeaseDemand, user: UserID, library: Int32) async throws -> Opened {
+        let demand = try checked(wanted)
+        let cache = cache
+        let sha256 = try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
+            try cache.store(descriptor: library, user: user)
+        }
+        let deadline = ContinuousClock.now + .nanoseconds(Int64(demand.waitSeconds * 1e9))
+        var attempt = 0
+        while true {
+            attempt += 1
+            var asking = demand
+            asking.waitSeconds = max(0, (deadline - .now).inSeconds)
+            let granted: LeaseGranted = try await client.send(
+                .post, settings.controllerURL, "/v1/leases",
+                body: LeaseRequest(
+                    requestID: .random(in: .min ... .max), user: user, fromNode: name, fromAgentURL: agentURL,
+                    demand: asking),
+                timeout: .nanoseconds(Int64((asking.waitSeconds + 10) * 1e9)), attempts: 3)
+            do {
+                return try await open(granted, sha256: sha256, user: user)
+            } catch let error as WireError {
+                try? await client.sendIgnoringReply(
+                    .delete, settings.controllerURL, "/v1/leases/\(granted.leaseID)", attempts: 2)
+                // The node had less than it had reported: its next report says so, and another try finds another node.
+                guard error.code == .noCapacity || error.code == .unavailable, attempt < 4 || .now < deadline else {
+                    throw error
+                }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// Gives a lease back. Bounded; a target that does not answer ends the lease by its term, or when it misses this node.
+    func end(_ leaseID: LeaseID, at agentURL: String, isLocal: Bool, reason: LeaseEnd) async {
+        if isLocal {
+            door.tell { $0.revoke([leaseID], reason) }
+        } else {
+            do {
+                try await client.sendIgnoringReply(
+                    .delete, agentURL, "/v1/executors/\(leaseID)",
+                    body: LeaseEndNotice(leaseID: leaseID, reason: reason), attempts: 3)
+            } catch {
+                log.warning("a lease was not given back", metadata: ["lease": "\(leaseID)", "error": "\(error)"])
+            }
+        }
+        try? await client.sendIgnoringReply(
+            .delete, settings.controllerURL, "/v1/leases/\(leaseID)", attempts: 2)
+    }
+
+    /// A longer term for a lease.
+    /// - Returns: when the new term ends.
+    func renew(_ leaseID: LeaseID, at agentURL: String, isLocal: Bool, termSeconds: Double) async throws -> Timestamp {
+        guard termSeconds > 0, termSeconds.isFinite else {
+            throw WireError(.invalid, "the term must be above 0 seconds, not \(termSeconds)")
+        }
+        let renewed: LeaseRenewed = try await client.send(
+            .post, settings.controllerURL, "/v1/leases/\(leaseID)/renew",
+            body: LeaseRenewal(termSeconds: termSeconds), attempts: 2)
+        if isLocal {
+            let grant = try await decodeGrant(renewed.grant)
+            try await door.call { $0.renew(grant) }.get()
+        } else {
+            try await client.sendIgnoringReply(
+                .post, agentURL, "/v1/executors/\(leaseID)/renew",
+                body: ExecutorRequest(grant: renewed.grant, librarySHA256: ""))
+        }
+        return renewed.termEnds
+    }
+
+    /// Opens a grant's seal.
+    func decodeGrant(_ credential: String) async throws -> Grant {
+        let proof: MungeCredential
+        do {
+            proof = try await munge.decode(credential)
+        } catch let error as MungeError { throw WireError(.refused, "the grant: \(error.description)") }
+        guard settings.trustedUsers.contains(proof.user) else {
+            throw WireError(.refused, "the grant was sealed by uid \(proof.user), which is none of munge.trusted_uids")
+        }
+        return try ControlJSON.decode(Grant.self, from: proof.payload)
+    }
+
+    private func open(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> Opened {
+        let receipt = try await decodeGrant(granted.receipt)
+        let isLocal = granted.node == name
+        var arena: Int32 = -1
+        var address: String?
+        if isLocal {
+            let grant = try await decodeGrant(granted.grant)
+            (address, arena) = try await openHere(grant, sha256: sha256, local: true)
+        } else {
+            try await send(library: sha256, of: user, to: granted.agentURL)
+            let opened: ExecutorOpened = try await client.send(
+                .post, granted.agentURL, "/v1/executors",
+                body: ExecutorRequest(grant: granted.grant, librarySHA256: sha256), timeout: .seconds(30))
+            address = opened.address
+        }
+        let demand = receipt.demand
+        return Opened(
+            lease: LeaseOpened(
+                leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
+                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: address,
+                secret: receipt.secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
+                outputBytes: demand.outputBytes),
+            arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
+    }
+
+    /// Obeys a grant on this node.
+    /// - Returns: the executor's address (fabric), and a copy of the arena's descriptor (shm), or -1.
+    func openHere(_ grant: Grant, sha256: String, local: Bool) async throws -> (address: String?, arena: Int32) {
+        guard let library = cache.open(sha256, user: grant.user) else {
+            throw WireError(.notFound, "the library \(sha256) is not in this node's cache")
+        }
+        defer { close(library) }
+        let address: String? = try await door.callLater { shell, ready in
+            shell.open(grant, library: library, local: local, ready: ready)
+        }
+        let id = grant.leaseID
+        let arena = try await door.call { shell in
+            shell.executors[id]?.arena.map { dup($0.descriptor) } ?? -1
+        }
+        if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
+        return (address, arena)
+    }
+
+    private func send(library sha256: String, of user: UserID, to agentURL: String) async throws {
+        let path = "/v1/libraries/\(user)/\(sha256)"
+        do {
+            return try await client.sendIgnoringReply(.head, agentURL, path)
+        } catch let error as WireError where error.code == .notFound {
+            try await client.upload(file: cache.path(sha256, user: user), to: agentURL, path, timeout: .seconds(60))
+        }
+    }
+
+    private func checked(_ demand: LeaseDemand) throws(WireError) -> LeaseDemand {
+        var demand = demand
+        if demand.cpus == 0 { demand.cpus = 1 }
+        if demand.memory == .zero { demand.memory = .mebibytes(512) }
+        if demand.slotCount == 0 { demand.slotCount = 16 }
+        if demand.inputBytes == 0 { demand.inputBytes = 1 << 20 }
+        if demand.outputBytes == 0 { demand.outputBytes = 1 << 20 }
+        guard (1...4096).contains(demand.cpus) else {
+            throw WireError(.invalid, "cpus must be 1 to 4096, not \(demand.cpus)")
+        }
+        guard demand.memory >= .mebibytes(16) else {
+            throw WireError(.invalid, "memory must be at least 16 MiB, not \(demand.memory)")
+        }
+        guard demand.termSeconds >= 0, demand.termSeconds.isFinite else {
+            throw WireError(.invalid, "the term must be 0 (the site's default) or more seconds, not \(demand.termSeconds)")
+        }
+        guard (0...3600).contains(demand.waitSeconds) else {
+            throw WireError(.invalid, "the wait must be 0 to 3600 seconds, not \(demand.waitSeconds)")
+        }
+        demand.libraryName = String(demand.libraryName.prefix(255))
+        return demand
+    }
+}

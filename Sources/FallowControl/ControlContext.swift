@@ -1,0 +1,49 @@
+public import FallowModel
+public import FallowWire
+public import Hummingbird
+
+/// Who makes a request, by munged's word.
+public struct Caller: Sendable, Hashable {
+    public var user: UserID
+    public var group: UInt32
+    /// The node that the seal names; only to be believed of a daemon.
+    public var node: NodeName?
+    /// The uid is one of munge.trusted_uids and the seal names a node.
+    public var isDaemon: Bool
+}
+
+/// A request's context: Hummingbird's own, and who calls.
+public struct ControlContext: RequestContext {
+    public var coreContext: CoreRequestContextStorage
+    /// Set by `SealMiddleware`; nil on the open routes.
+    public internal(set) var caller: Caller?
+    /// What the seal says the body's SHA-256 is.
+    var sealedBodyDigest: String?
+
+    public init(source: Source) { coreContext = CoreRequestContextStorage(source: source) }
+
+    /// - Throws: `WireError` `refused`: the request carried no seal.
+    public func requireCaller() throws(WireError) -> Caller {
+        guard let caller else { throw WireError(.refused, "this request needs a seal (\(Seal.header))") }
+        return caller
+    }
+
+    /// - Throws: `WireError` `refused`: the caller is no daemon.
+    public func requireDaemon() throws(WireError) -> (caller: Caller, node: NodeName) {
+        let caller = try requireCaller()
+        guard caller.isDaemon, let node = caller.node else {
+            throw WireError(.refused, "only fallow's daemons may ask for this; uid \(caller.user) is none of them")
+        }
+        return (caller, node)
+    }
+
+    /// A parameter of the route's path, percent-decoded.
+    ///
+    /// - Throws: `WireError` `invalid`.
+    public func parameter(_ name: String) throws(WireError) -> String {
+        guard let text = parameters.get(name), let plain = text.removingPercentEncoding, !plain.isEmpty else {
+            throw WireError(.invalid, "the path lacks its \(name)")
+        }
+        return plain
+    }
+}

@@ -1,1 +1,0 @@
-// FallowControl: filled soon

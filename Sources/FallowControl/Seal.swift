@@ -1,0 +1,60 @@
+public import FallowModel
+internal import Crypto
+
+#if canImport(FoundationEssentials)
+    public import FoundationEssentials
+#else
+    public import Foundation
+#endif
+
+/// What a request's MUNGE credential says, so that it stands for this one request alone.
+struct RequestSeal: Codable, Sendable {
+    var method: String
+    /// With the query, as it stands in the request line.
+    var path: String
+    var bodySHA256: String
+    /// The node whose daemon speaks; nil: a user's program.
+    var node: NodeName?
+    var expires: Timestamp
+    /// Random; comes back in the reply's seal.
+    var id: String
+}
+
+/// What a reply's MUNGE credential says.
+struct ReplySeal: Codable, Sendable {
+    var id: String
+    var status: Int
+    var bodySHA256: String
+}
+
+/// The names and times that both ends of a sealed request share.
+public enum Seal {
+    /// The header that carries the credential, on requests and replies.
+    public static let header = "X-Fallow-Seal"
+    /// How long a seal may be on its way.
+    public static let life: Duration = .seconds(60)
+
+    /// SHA-256 in small hexadecimal digits.
+    public static func digest(_ data: some DataProtocol) -> String { hexadecimal(SHA256.hash(data: data)) }
+
+    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    static func randomID() -> String {
+        hexadecimal((0..<16).map { _ in UInt8.random(in: .min ... .max) })
+    }
+}
+
+extension Timestamp {
+    /// The wall clock's time now.
+    public static var now: Timestamp {
+        Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970)
+    }
+}

@@ -1,0 +1,158 @@
+public import FallowModel
+internal import FallowWire
+public import Hummingbird
+internal import HTTPTypes
+internal import Logging
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+
+/// Verifies each request's seal, says who calls, turns errors into JSON, and seals the replies.
+public struct SealMiddleware: RouterMiddleware {
+    public typealias Context = ControlContext
+
+    let munge: Munge
+    let trustedUsers: [UserID]
+    let openPaths: Set<String>
+    let streamingPrefix: String?
+
+    /// - Parameters:
+    ///   - trustedUsers: uids whose word as a daemon is believed (munge.trusted_uids).
+    ///   - openPaths: paths that need no seal.
+    ///   - streamingPrefix: a `PUT` under it has its body left to the route, which checks it with `receiveBody`.
+    public init(
+        munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health"], streamingPrefix: String? = nil
+    ) {
+        self.munge = munge
+        self.trustedUsers = trustedUsers
+        self.openPaths = openPaths
+        self.streamingPrefix = streamingPrefix
+    }
+
+    public func handle(
+        _ request: Request, context: ControlContext,
+        next: (Request, ControlContext) async throws -> Response
+    ) async throws -> Response {
+        var seal: RequestSeal?
+        var caller: Caller?
+        var response: Response
+        do {
+            var request = request
+            var context = context
+            if let credential = sealHeader(of: request) {
+                let (verified, from) = try await verify(credential, request)
+                (seal, caller) = (verified, from)
+                context.caller = from
+                context.sealedBodyDigest = verified.bodySHA256
+            } else if !openPaths.contains(request.uri.path) {
+                throw HTTPError(
+                    .unauthorized,
+                    message: "\(request.method) \(request.uri.path) needs the header \(Seal.header): a MUNGE credential of"
+                        + " the request, as docs/protocol.md describes it")
+            }
+            if !isStreaming(request) {
+                let body = try await boundedBody(of: request)
+                if let seal, Seal.digest(body.readableBytesView) != seal.bodySHA256 {
+                    throw HTTPError(.unauthorized, message: "the body is not the one that was sealed")
+                }
+                request.body = RequestBody(buffer: body)
+            }
+            response = try await next(request, context)
+        } catch {
+            let (status, body) = WireError.from(error)
+            if status.kind == .serverError, body.code != .noCapacity {
+                context.logger.warning("\(request.method) \(request.uri.path): \(body.message)")
+            }
+            response = .error(status, body)
+        }
+        if let seal, let caller { response = await sealed(response, seal, caller, request.method) }
+        return response
+    }
+
+    private func isStreaming(_ request: Request) -> Bool {
+        guard let streamingPrefix, request.method == .put else { return false }
+        return request.uri.path.hasPrefix(streamingPrefix)
+    }
+
+    private func sealHeader(of request: Request) -> String? {
+        HTTPField.Name(Seal.header).flatMap { request.headers[$0] }
+    }
+
+    /// The whole body, within the size limit and 30 s.
+    private func boundedBody(of request: Request) async throws -> ByteBuffer {
+        try await withThrowingTaskGroup(of: ByteBuffer?.self) { group in
+            group.addTask { try await request.body.collect(upTo: ControlJSON.largestBody) }
+            group.addTask {
+                try await Task.sleep(for: .seconds(30))
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let body = first else {
+                throw HTTPError(.requestTimeout, message: "the body did not arrive within 30 s")
+            }
+            return body
+        }
+    }
+
+    private func verify(_ credential: String, _ request: Request) async throws -> (RequestSeal, Caller) {
+        let proof: MungeCredential
+        do {
+            proof = try await munge.decode(credential)
+        } catch let error as MungeError where error.wireError.code == .refused {
+            throw HTTPError(.unauthorized, message: error.description)
+        }
+        guard let seal = try? ControlJSON.decode(RequestSeal.self, from: proof.payload) else {
+            throw HTTPError(.unauthorized, message: "the credential's payload is no request seal")
+        }
+        guard seal.method == request.method.rawValue, seal.path == request.head.path ?? "" else {
+            throw HTTPError(.unauthorized, message: "the seal is for \(seal.method) \(seal.path), not for this request")
+        }
+        guard seal.expires > Timestamp.now else { throw HTTPError(.unauthorized, message: "the seal has expired") }
+        let isDaemon = trustedUsers.contains(proof.user) && seal.node != nil
+        return (seal, Caller(user: proof.user, group: proof.group, node: seal.node, isDaemon: isDaemon))
+    }
+
+    /// The reply with its own seal, which only the caller can open.
+    private func sealed(
+        _ response: Response, _ seal: RequestSeal, _ caller: Caller, _ method: HTTPRequest.Method
+    ) async -> Response {
+        do {
+            let body = try await CollectingWriter.bytes(of: response.body)
+            let sent = method == .head ? ByteBuffer() : body
+            let payload = ReplySeal(
+                id: seal.id, status: response.status.code, bodySHA256: Seal.digest(sent.readableBytesView))
+            let credential = try await munge.encode(
+                ControlJSON.encode(payload), restrictTo: caller.user, timeToLive: Seal.life)
+            var sealed = Response(
+                status: response.status, headers: response.headers, body: ResponseBody(byteBuffer: body))
+            if let name = HTTPField.Name(Seal.header) { sealed.headers[name] = credential }
+            return sealed
+        } catch {
+            let (status, body) = WireError.from(error)
+            return .error(status, body)
+        }
+    }
+}
+
+/// Collects a reply's body, whatever it is made of, so that it can be sealed.
+private final class CollectingWriter: ResponseBodyWriter {
+    private var buffer = ByteBuffer()
+
+    func write(_ part: ByteBuffer) async throws {
+        var part = part
+        buffer.writeBuffer(&part)
+        guard buffer.readableBytes <= ControlJSON.largestReply else {
+            throw WireError(.internalError, "the reply is over \(ControlJSON.largestReply) bytes; ask for less")
+        }
+    }
+    func finish(_ trailingHeaders: HTTPFields?) async throws {}
+
+    static func bytes(of body: ResponseBody) async throws -> ByteBuffer {
+        let writer = CollectingWriter()
+        try await body.write(writer)
+        return writer.buffer
+    }
+}

@@ -1,0 +1,206 @@
+public import FallowModel
+internal import FallowWire
+internal import AsyncHTTPClient
+internal import NIOCore
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+
+/// Sends sealed requests to fallowctld and fallowd, and believes only sealed replies.
+///
+/// Connections are kept and shared by the whole process; nothing has to be shut down.
+public struct SealedClient: Sendable {
+    /// The node whose daemon speaks; nil for a user's program.
+    public let node: NodeName?
+    public let trustedUsers: [UserID]
+    private let munge: Munge
+
+    /// One pool of connections per process, never torn down.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3)))
+        configuration.connectionPool.idleTimeout = .seconds(20)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
+    /// - Parameters:
+    ///   - trustedUsers: uids that a daemon may run as (munge.trusted_uids). The first is the one that daemons do run as:
+    ///     requests are sealed for it alone; replies of all of them are believed.
+    ///   - node: the node whose daemon speaks; nil for a user's program.
+    public init(munge: Munge, trustedUsers: [UserID], node: NodeName? = nil) {
+        self.munge = munge
+        self.trustedUsers = trustedUsers
+        self.node = node
+    }
+
+    /// Sends a request with a JSON body and decodes the reply.
+    ///
+    /// - Parameters:
+    ///   - base: `http://host:port`.
+    ///   - path: with the query; every part percent-encoded (`escape`).
+    ///   - attempts: how often it is tried while the server cannot be reached or does not answer, inside `timeout`. More than
+    ///     one only for what may be repeated.
+    ///   - timeout: for everything together.
+    /// - Throws: `WireError`: the server's own; `unavailable` when nobody answers in time or munged does not; `refused`
+    ///   when the reply's seal is wrong.
+    public func send<Reply: Decodable & Sendable>(
+        _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)? = nil,
+        timeout: Duration = .seconds(5), attempts: Int = 1, reply: Reply.Type = Reply.self
+    ) async throws -> Reply {
+        let data = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
+        return try Self.decodeReply(Reply.self, data, base)
+    }
+
+    /// As `send`, for a reply whose body does not matter.
+    public func sendIgnoringReply(
+        _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)? = nil,
+        timeout: Duration = .seconds(5), attempts: Int = 1
+    ) async throws {
+        _ = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
+    }
+
+    private func exchange(
+        _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)?, timeout: Duration,
+        attempts: Int
+    ) async throws -> Data {
+        let data = try body.map { try ControlJSON.encode($0) } ?? Data()
+        let deadline = ContinuousClock.now + timeout
+        var tried = 0
+        while true {
+            tried += 1
+            let rest = deadline - ContinuousClock.now
+            do {
+                return try await once(
+                    method, base, path, .bytes(ByteBuffer(bytes: data)), digest: Seal.digest(data),
+                    timeout: max(rest, .milliseconds(1)))
+            } catch let failure as NoAnswer {
+                let pause = Duration.milliseconds(50 << min(tried, 5))
+                guard tried < attempts, ContinuousClock.now + pause < deadline else { throw failure.error }
+                try await Task.sleep(for: pause)
+            }
+        }
+    }
+
+    /// One request and its verified reply.
+    func once(
+        _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPClientRequest.Body, digest: String,
+        timeout: Duration
+    ) async throws -> Data {
+        let seal = RequestSeal(
+            method: method.rawValue, path: path, bodySHA256: digest, node: node,
+            expires: Timestamp.now + Seal.life, id: Seal.randomID())
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .init(rawValue: method.rawValue)
+        request.headers.add(name: "Content-Type", value: "application/json")
+        do {
+            let credential = try await munge.encode(
+                ControlJSON.encode(seal), restrictTo: trustedUsers.first, timeToLive: Seal.life)
+            request.headers.add(name: Seal.header, value: credential)
+        } catch let error as MungeError {
+            throw error.wireError
+        }
+        if method != .get, method != .head { request.body = body }
+        let status: Int
+        let credential: String?
+        let bytes: Data
+        do {
+            let response = try await Self.http.execute(
+                request, deadline: .now() + .nanoseconds(timeout.nanoseconds), logger: nil)
+            let buffer = try await response.body.collect(upTo: ControlJSON.largestReply)
+            status = Int(response.status.code)
+            credential = response.headers.first(name: Seal.header)
+            bytes = Data(buffer.readableBytesView)
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw NoAnswer(error: WireError(.unavailable, Self.sentence(error, base, timeout)))
+        }
+        return try await believe(status, credential, bytes, seal, base)
+    }
+
+    /// Checks a reply's seal; an error reply is thrown as the server's own `WireError`.
+    private func believe(
+        _ status: Int, _ credential: String?, _ body: Data, _ seal: RequestSeal, _ base: String
+    ) async throws -> Data {
+        let words = try? ControlJSON.decode(WireError.self, from: body)
+        guard let credential else {
+            // The server could not even tell who asks, so it could not seal its reply.
+            let said = words.map { ": it says (unsealed): \($0.message)" } ?? " (HTTP status \(status))"
+            let code: WireError.Code = status == 503 ? .unavailable : .refused
+            throw WireError(code, "\(base) sent no sealed reply\(said)")
+        }
+        let proof: MungeCredential
+        do {
+            proof = try await munge.decode(credential)
+        } catch let error as MungeError {
+            throw WireError(error.wireError.code, "the reply of \(base): \(error.description)")
+        }
+        guard trustedUsers.contains(proof.user) else {
+            throw WireError(
+                .refused, "\(base) runs as uid \(proof.user), which is none of munge.trusted_uids: its reply is not believed")
+        }
+        let reply = try ControlJSON.decode(ReplySeal.self, from: proof.payload)
+        guard reply.id == seal.id, reply.status == status, reply.bodySHA256 == Seal.digest(body) else {
+            throw WireError(.refused, "the reply of \(base) is not the one that was sealed for this request")
+        }
+        guard (200..<300).contains(status) else {
+            throw words ?? WireError(
+                status == 404 ? .notFound : .internalError, "\(base) answered \(seal.method) \(seal.path) with \(status)")
+        }
+        return body
+    }
+
+    private static func decodeReply<Reply: Decodable>(_ type: Reply.Type, _ data: Data, _ base: String) throws -> Reply {
+        do {
+            return try ControlJSON.decode(type, from: data)
+        } catch let error as WireError {
+            throw WireError(
+                .internalError, "cannot read the reply of \(base) (is it another version?): \(error.message)")
+        }
+    }
+
+    private static func sentence(_ error: any Error, _ base: String, _ timeout: Duration) -> String {
+        let slow = [HTTPClientError.deadlineExceeded, .connectTimeout, .readTimeout]
+        let badAddress = [HTTPClientError.invalidURL, .emptyHost, .emptyScheme]
+        if let error = error as? HTTPClientError {
+            if slow.contains(error) {
+                return "\(base) did not answer within \((timeout.inSeconds * 1000).rounded() / 1000) s"
+            }
+            if badAddress.contains(error) || error.shortDescription == "Unsupported scheme" {
+                return "'\(base)' is no address to ask; http://host:port is"
+            }
+        }
+        return "cannot reach \(base): \(error)"
+    }
+
+    /// Percent-encodes one part of a path or a query value.
+    public static func escape(_ part: String) -> String {
+        var result = ""
+        for byte in part.utf8 {
+            let scalar = Unicode.Scalar(byte)
+            let plain =
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+                || "-._~".unicodeScalars.contains(scalar)
+            result += plain ? String(scalar) : "%" + Seal.hexadecimal([byte]).uppercased()
+        }
+        return result
+    }
+}
+
+/// The methods that our API uses.
+public enum HTTPVerb: String, Sendable {
+    case get = "GET"
+    case head = "HEAD"
+    case post = "POST"
+    case put = "PUT"
+    case delete = "DELETE"
+}
+
+/// Nobody answered: the only failure that another attempt may mend.
+struct NoAnswer: Error {
+    var error: WireError
+}
