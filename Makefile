@@ -1,0 +1,91 @@
+# Fallow. `make help` lists the targets; any of them starts from a machine that has Swift, git and make alone.
+
+prefix ?= /usr/local
+DESTDIR ?=
+bindir = $(prefix)/bin
+sbindir = $(prefix)/sbin
+libexecdir = $(prefix)/libexec/fallow
+libdir = $(prefix)/lib
+includedir = $(prefix)/include
+sysconfdir ?= /etc
+SLURM_PLUGIN_DIR ?= /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/slurm-wlm
+SWIFT ?= swift
+
+STAMPS := .build/stamps
+RELEASE := .build/release
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
+SHELL_SCRIPTS = $(shell git ls-files | xargs grep -l -m1 -E '^\#!.*(ba)?sh$$' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build plugin examples test test-unit test-plugin test-integration demo bench install uninstall \
+	format lint docs clean
+
+help: ## list the targets
+	@echo 'make TARGET, where TARGET is one of'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo 'Variables: prefix ($(prefix)), DESTDIR, SLURM_PLUGIN_DIR'
+
+deps: $(STAMPS)/deps ## install the Debian packages that building and testing need
+$(STAMPS)/deps: .ci/packages .ci/install-packages
+	@.ci/install-packages .ci/packages
+	@mkdir -p $(@D) && touch $@
+
+build: $(STAMPS)/deps plugin ## build everything for release
+	$(SWIFT) build -c release --static-swift-stdlib $(SWIFT_FLAGS)
+	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0
+	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so
+	+@$(MAKE) --no-print-directory -C examples
+
+plugin: $(STAMPS)/deps ## build the Slurm plugin alone
+	+@$(MAKE) --no-print-directory -C slurm-plugin PLUGIN_BUILD=$(CURDIR)/.build/plugin
+
+examples: build ## build the example programs and functions
+
+test: build ## all tests: units, the plugin's in C, integration on a real Slurm
+	@Tests/run all
+
+test-unit: $(STAMPS)/deps ## the unit tests and the transports' conformance suite
+	@Tests/run unit
+
+test-plugin: plugin ## the plugin's tests in C
+	@Tests/run plugin
+
+test-integration: build ## the numbered scripts on a lab cluster; needs root
+	@Tests/run integration
+
+demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
+	@lab/demo
+
+bench: build ## measurements, as rows and as .build/bench/*.json
+	@Benchmarks/run
+
+install: build ## install to DESTDIR and prefix
+	install -D -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow
+	install -D -m 755 -t $(DESTDIR)$(sbindir) $(RELEASE)/fallowd $(RELEASE)/fallowctld
+	install -D -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor
+	install -D -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
+	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
+	install -D -m 644 -t $(DESTDIR)$(includedir) Sources/CFallow/include/fallow.h
+	install -D -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so
+	.ci/install-site '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
+
+uninstall: ## remove what install installed; the site's own configuration stays
+	rm -f $(DESTDIR)$(bindir)/fallow $(DESTDIR)$(sbindir)/fallowd $(DESTDIR)$(sbindir)/fallowctld
+	rm -f $(DESTDIR)$(libexecdir)/fallow-executor $(DESTDIR)$(libdir)/libfallow.so $(DESTDIR)$(libdir)/libfallow.so.0
+	rm -f $(DESTDIR)$(includedir)/fallow.h $(DESTDIR)$(SLURM_PLUGIN_DIR)/spank_fallow.so
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
+	.ci/install-site --remove '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
+
+format: ## put the Swift sources into form
+	$(SWIFT) format format --in-place -r $(SWIFT_SOURCES)
+
+lint: $(STAMPS)/deps ## complain about form, of Swift and of shell scripts
+	$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
+	shellcheck -x $(SHELL_SCRIPTS)
+
+docs: $(STAMPS)/deps ## the modules' documentation, to .build/docs
+	@.ci/document-modules .build/docs
+
+clean: ## remove everything that was built
+	rm -rf .build
