@@ -1,1 +1,6 @@
-@main struct Main { static func main() {} }
+import FallowCommand
+
+@main
+enum Main {
+    static func main() async { await FallowCommand.main() }
+}
