@@ -43,7 +43,7 @@ public struct CoreSet<Numbering: CoreNumbering>: Hashable, Sendable {
 
     private func combined(_ other: CoreSet, _ operation: (UInt64, UInt64) -> UInt64) -> CoreSet {
         var result = CoreSet()
-        for index in 0..<max(words.count, other.words.count) {
+        for index in 0..<Swift.max(words.count, other.words.count) {
             let mine = index < words.count ? words[index] : 0
             let theirs = index < other.words.count ? other.words[index] : 0
             result.words.append(operation(mine, theirs))

@@ -1,1 +1,0 @@
-// FallowLocal: filled soon
