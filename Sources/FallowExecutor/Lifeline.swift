@@ -11,7 +11,7 @@ enum Lifeline {
                 var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
                 guard poll(&watched, 1, -1) >= 0 || errno == EINTR else { break }
                 var byte: UInt8 = 0
-                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT.rawValue))
+                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT))
                 if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) { break }
             }
             _exit(ExecutorExit.lifelineEnded.rawValue)

@@ -65,6 +65,7 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         let slot = Int(arrival.sequence & slotMask)
         let request = endpoint.incoming(slot)
         let header = RequestHeader(readingFrom: request)
+        try endpoint.confirmRead()
         let output = endpoint.outgoing(slot)
         let input = request + InvocationLayout.headerBytes
         let reply: ReplyHeader
