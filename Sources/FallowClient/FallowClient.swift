@@ -1,1 +1,0 @@
-// FallowClient: filled soon
