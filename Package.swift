@@ -36,7 +36,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "fallow",
     products: [
-        .library(name: "fallow", type: .dynamic, targets: ["libfallow"]),
+        .library(name: "fallow-c", type: .dynamic, targets: ["libfallow"]),
         .library(name: "FallowClient", targets: ["FallowClient"]),
         .executable(name: "fallow", targets: ["fallow"]),
         .executable(name: "fallowd", targets: ["fallowd"]),

@@ -29,8 +29,14 @@ public struct Arrival: Hashable, Sendable {
 /// n mod slotCount, so slots are used in turn; the sender keeps count of what is free (a client's slot is free again
 /// when its reply was consumed). The sender prepares a message in `outgoing(slot)` and calls `send`; the receiver sees
 /// it by `poll` or `wait` and reads it in `incoming(slot)`, where the peer may change it at any time.
-/// An endpoint is used by one thread at a time. Nothing here allocates, locks, or logs.
-public protocol Endpoint: ~Copyable {
+/// An endpoint is used by one thread at a time, and moves between threads whole. Nothing here allocates, locks, or logs.
+///
+/// Credit: a client may send message n once reply n - slotCount was polled; an executor may send reply n once request
+/// n was polled (so its replies use the slots in the order of the requests, whatever order they were worked on).
+/// `send` says `ringFull` beyond that, and a peer that exceeds its own credit is a `protocolViolation`. One rule
+/// follows for the readers: whoever polled message n has to be done with `incoming` of its slot before it sends the
+/// message that gives the slot back (a client: request n + slotCount; an executor: reply n).
+public protocol Endpoint: ~Copyable, Sendable {
     /// Messages in flight at most on each direction; a power of two.
     var slotCount: Int { get }
     /// Most bytes of one outgoing message, header included.
@@ -44,11 +50,17 @@ public protocol Endpoint: ~Copyable {
     func incoming(_ slot: Int) -> UnsafeRawPointer
 
     /// Sends the first `byteCount` bytes of `outgoing(sequence mod slotCount)` as message `sequence`. Does not wait for delivery.
-    /// The slot's bytes stay untouched by the caller until the exchange over this slot has ended.
+    /// Sequences are consecutive, from the endpoint's first one (0 unless it was made otherwise); `ringFull` leaves
+    /// everything as it was. The slot's bytes stay untouched by the caller until the exchange over this slot has ended.
     mutating func send(sequence: UInt32, byteCount: Int) throws(TransportError)
 
     /// The next message, if one has arrived. Never blocks.
     mutating func poll() throws(TransportError) -> Arrival?
+
+    /// To be called when everything wanted of `incoming` was copied out, before the copy is believed: throws `peerLost`
+    /// when the lease was ended meanwhile and the memory may have been emptied under the reader (shared memory is taken
+    /// back by punching its pages out, which reads as zeros). Costs one load.
+    func confirmRead() throws(TransportError)
 
     /// Sleeps until something may have arrived, the peer is lost, or the time-out passed. May wake for nothing.
     /// - Returns: false when the time-out passed.

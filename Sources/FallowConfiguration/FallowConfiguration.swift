@@ -1,1 +1,0 @@
-// FallowConfiguration: filled soon

@@ -1,0 +1,157 @@
+internal import FallowModel
+
+/// One key of the configuration: its name, what it means, and how its text becomes a setting.
+public struct ConfigurationKey: Sendable {
+    /// Dotted, as in the file: `agent.listen`.
+    public let name: String
+    /// One line for `doctor --show-config` and the manual page.
+    public let meaning: String
+    /// What a good value looks like, for error messages.
+    let form: String
+    let get: @Sendable (Settings) -> String
+    /// - Returns: false when the text is no good value.
+    let set: @Sendable (inout Settings, String) -> Bool
+
+    /// The variable that wins over the file: `FALLOW_AGENT_LISTEN`.
+    public var environmentVariable: String {
+        "FALLOW_" + name.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
+    }
+    /// The value in `settings` as text.
+    public func text(in settings: Settings) -> String { get(settings) }
+}
+
+extension ConfigurationKey {
+    /// Every key there is, in the order of the documentation.
+    public static let all: [ConfigurationKey] = [
+        text("cluster.name", "name of the cluster, for reports", \.clusterName),
+        text("controller.url", "where agents and commands reach fallowctld", \.controllerURL),
+        text("controller.listen", "address and port on which fallowctld listens", \.controllerListen),
+        optional("node.name", "Slurm's NodeName of this node; default: the host name", \.nodeName) { NodeName($0) },
+        optional("node.cores", "cores of this node by Slurm's count; default: the machine's", \.nodeCores) { text in
+            Int(text).flatMap { $0 > 0 ? $0 : nil }
+        },
+        optional("node.memory", "memory of this node, 64G; default: the machine's", \.nodeMemory) {
+            ByteCount(parsing: $0)
+        },
+        text("agent.listen", "address and port on which fallowd listens", \.agentListen),
+        optional("agent.url", "where other nodes reach this fallowd; default: http://<host name>:<port>", \.agentURL) {
+            $0
+        },
+        text("agent.data_address", "address on which executors take connections from other nodes", \.dataAddress),
+        seconds("agent.report_interval", "seconds between reports to fallowctld", \.reportInterval),
+        text("runtime_directory", "sockets and circuit breakers", \.runtimeDirectory),
+        text("state_directory", "history and library cache", \.stateDirectory),
+        text("cgroup.path", "our folder under each cgroup hierarchy", \.cgroupPath),
+        text("cgroup.mount", "where cgroups are mounted", \.cgroupMount),
+        optional("munge.socket", "munged's socket; default: libmunge's own", \.mungeSocket) { $0 },
+        users("munge.trusted_uids", "uids whose word as a daemon is believed", \.trustedUsers),
+        users("operators", "uids that may switch lending and see everybody's leases", \.operators),
+        flag("lend.unallocated", "lend what no job holds", \.lendUnallocated),
+        flag("lend.lent", "lend what jobs with --serverless do not use", \.lendLent),
+        seconds("lend.window", "seconds over which a job's unused cores and memory are measured", \.window),
+        whole("lend.keep_cores", "cores that auto always leaves to a job", \.keepCores, 0...1024),
+        whole(
+            "lend.memory_headroom_percent", "percent above a job's peak memory that is never lent",
+            \.memoryHeadroomPercent, 0...100),
+        amount("lend.memory_headroom", "memory above a job's peak that is never lent, at least", \.memoryHeadroom),
+        ConfigurationKey(
+            name: "lend.core_mapping", meaning: "auto, or logical for virtual nodes", form: "auto or logical",
+            get: { $0.coreMapping.rawValue },
+            set: { settings, text in
+                guard let mapping = CoreMapping(rawValue: text) else { return false }
+                settings.coreMapping = mapping
+                return true
+            }),
+        seconds("lease.term_default", "seconds of a lease that names no term", \.termDefault),
+        seconds("lease.term_maximum", "seconds of a lease at most", \.termMaximum),
+        whole("lease.per_user", "leases of one user at a time", \.leasesPerUser, 1...1_000_000),
+        whole("lease.cores_per_user", "cores leased to one user at a time", \.coresPerUser, 1...10_000_000),
+        seconds("lease.grace_lost", "seconds without fallowctld after which a node's leases end", \.graceLost),
+        text("executor.path", "the fallow-executor program", \.executorPath),
+        whole("executor.processes", "processes and threads of one lease", \.executorProcesses, 1...100_000),
+        whole("executor.open_files", "open files of one process of a lease", \.executorOpenFiles, 16...1_048_576),
+        amount("executor.file_size", "size of a file that a function may write", \.executorFileSize),
+        seconds("executor.poll", "seconds that a worker polls before it sleeps", \.executorPoll),
+        seconds("slurm.poll_interval", "seconds between fallowctld's questions to slurmctld", \.slurmPollInterval),
+    ]
+}
+
+// How each kind of value is read and shown.
+extension ConfigurationKey {
+    typealias Path<Value> = any WritableKeyPath<Settings, Value> & Sendable
+
+    static func text(_ name: String, _ meaning: String, _ path: Path<String>) -> ConfigurationKey {
+        ConfigurationKey(name: name, meaning: meaning, form: "a text", get: { $0[keyPath: path] }) { settings, text in
+            guard !text.isEmpty else { return false }
+            settings[keyPath: path] = text
+            return true
+        }
+    }
+    static func optional<Value: Sendable>(
+        _ name: String, _ meaning: String, _ path: Path<Value?>, _ parse: @escaping @Sendable (String) -> Value?
+    ) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "a value, or none",
+            get: { $0[keyPath: path].map { "\($0)" } ?? "" },
+            set: { settings, text in
+                if text.isEmpty {
+                    settings[keyPath: path] = nil
+                    return true
+                }
+                guard let value = parse(text) else { return false }
+                settings[keyPath: path] = value
+                return true
+            })
+    }
+    static func flag(_ name: String, _ meaning: String, _ path: Path<Bool>) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "true or false", get: { $0[keyPath: path] ? "true" : "false" }
+        ) { settings, text in
+            guard let value = Bool(text.lowercased()) else { return false }
+            settings[keyPath: path] = value
+            return true
+        }
+    }
+    static func whole(
+        _ name: String, _ meaning: String, _ path: Path<Int>, _ range: ClosedRange<Int>
+    ) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            get: { "\($0[keyPath: path])" }
+        ) { settings, text in
+            guard let value = Int(text), range.contains(value) else { return false }
+            settings[keyPath: path] = value
+            return true
+        }
+    }
+    static func amount(_ name: String, _ meaning: String, _ path: Path<ByteCount>) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "an amount like 512M or 64G", get: { "\($0[keyPath: path])" }
+        ) { settings, text in
+            guard let value = ByteCount(parsing: text.filter { $0 != " " }) else { return false }
+            settings[keyPath: path] = value
+            return true
+        }
+    }
+    static func seconds(_ name: String, _ meaning: String, _ path: Path<Duration>) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "seconds above 0, such as 2 or 0.5",
+            get: { "\($0[keyPath: path].inSeconds)" }
+        ) { settings, text in
+            guard let value = Double(text), value > 0, value <= 1e9 else { return false }
+            settings[keyPath: path] = .nanoseconds(Int64(value * 1e9))
+            return true
+        }
+    }
+    static func users(_ name: String, _ meaning: String, _ path: Path<[UserID]>) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name, meaning: meaning, form: "uids, such as [0, 64030]",
+            get: { $0[keyPath: path].map { "\($0)" }.joined(separator: ",") }
+        ) { settings, text in
+            let parts = text.split(separator: ",").map { UInt32($0.filter { $0 != " " }) }
+            guard !parts.isEmpty, parts.allSatisfy({ $0 != nil }) else { return false }
+            settings[keyPath: path] = parts.map { UserID($0!) }
+            return true
+        }
+    }
+}

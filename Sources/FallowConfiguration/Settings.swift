@@ -1,0 +1,61 @@
+public import FallowModel
+
+/// Everything that a site may set, with what is in force when it sets nothing.
+///
+/// One file (`/etc/fallow/fallow.yaml`, or `$FALLOW_CONFIG`) serves every program; a variable `FALLOW_<KEY>` (dots and
+/// small letters as underscores and capitals: `agent.listen` is `FALLOW_AGENT_LISTEN`) wins over the file.
+public struct Settings: Sendable, Equatable {
+    // cluster
+    public var clusterName = "cluster"
+    // controller
+    public var controllerURL = "http://127.0.0.1:6880"
+    public var controllerListen = "127.0.0.1:6880"
+    // node and agent
+    public var nodeName: NodeName?
+    public var nodeCores: Int?
+    public var nodeMemory: ByteCount?
+    public var agentListen = "0.0.0.0:6881"
+    public var agentURL: String?
+    public var dataAddress = "127.0.0.1"
+    public var reportInterval: Duration = .seconds(2)
+    // folders and sockets
+    public var runtimeDirectory = "/run/fallow"
+    public var stateDirectory = "/var/lib/fallow"
+    public var cgroupPath = "fallow.slice/fallowd.service"
+    public var cgroupMount = "/sys/fs/cgroup"
+    public var mungeSocket: String?
+    public var trustedUsers: [UserID] = [.root]
+    public var operators: [UserID] = [.root]
+    // lending
+    public var lendUnallocated = false
+    public var lendLent = false
+    public var window: Duration = .seconds(60)
+    public var keepCores = 1
+    public var memoryHeadroomPercent = 10
+    public var memoryHeadroom: ByteCount = .gibibytes(1)
+    public var coreMapping = CoreMapping.auto
+    // leases
+    public var termDefault: Duration = .seconds(300)
+    public var termMaximum: Duration = .seconds(3600)
+    public var leasesPerUser = 64
+    public var coresPerUser = 1024
+    public var graceLost: Duration = .seconds(5)
+    // executors
+    public var executorPath = "/usr/libexec/fallow/fallow-executor"
+    public var executorProcesses = 64
+    public var executorOpenFiles = 256
+    public var executorFileSize: ByteCount = .gibibytes(1)
+    public var executorPoll: Duration = .microseconds(100)
+    // slurm
+    public var slurmPollInterval: Duration = .seconds(5)
+
+    public init() {}
+}
+
+/// How Slurm's abstract core ids become CPUs of the machine.
+public enum CoreMapping: String, Sendable, CaseIterable {
+    /// Proven from a job's own cpuset; while it is not, a vacate takes every core and nothing is lent beneath jobs.
+    case auto
+    /// The site says that core ids are only counted and nothing is pinned: virtual nodes, a lab.
+    case logical
+}

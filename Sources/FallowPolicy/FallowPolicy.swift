@@ -1,1 +1,0 @@
-// FallowPolicy: filled soon

@@ -1,0 +1,74 @@
+public import FallowModel
+public import FallowWire
+
+/// What the site decided for a node.
+public struct NodeRules: Sendable {
+    /// Slurm's abstract core ids of the node: 0 ..< cores.
+    public var cores: Int
+    /// Slurm's RealMemory.
+    public var memory: ByteCount
+    public var switches: LendingSwitches
+    /// How long a job is watched before anything of it is lent by measurement.
+    public var window: Duration
+    /// Cores that `auto` always leaves to a job.
+    public var keepCores: Int
+    public var memoryHeadroomPercent: Int
+    public var memoryHeadroom: ByteCount
+    /// Core ids are only counted, nothing is pinned: virtual nodes. Otherwise a mapping has to be proven first.
+    public var coresAreLogical: Bool
+    /// Slurm's view must be younger than this, or nothing is lent.
+    public var viewMaximumAge: Duration
+    /// How much the clocks of this node and of fallowctld's may differ, and how long Slurm's view may lag behind the plugin.
+    public var clockMargin: Duration = .seconds(5)
+
+    public init(
+        cores: Int, memory: ByteCount, switches: LendingSwitches = LendingSwitches(), window: Duration = .seconds(60),
+        keepCores: Int = 1, memoryHeadroomPercent: Int = 10, memoryHeadroom: ByteCount = .gibibytes(1),
+        coresAreLogical: Bool = false, viewMaximumAge: Duration = .seconds(30)
+    ) {
+        self.cores = cores
+        self.memory = memory
+        self.switches = switches
+        self.window = window
+        self.keepCores = keepCores
+        self.memoryHeadroomPercent = memoryHeadroomPercent
+        self.memoryHeadroom = memoryHeadroom
+        self.coresAreLogical = coresAreLogical
+        self.viewMaximumAge = viewMaximumAge
+    }
+
+    /// Every core of the node.
+    public var allCores: AbstractCoreSet { AbstractCoreSet(0..<cores) }
+}
+
+/// What the policy wants done.
+public struct Revocation: Hashable, Sendable {
+    public var leaseID: LeaseID
+    public var reason: LeaseEnd
+    public init(_ leaseID: LeaseID, _ reason: LeaseEnd) {
+        self.leaseID = leaseID
+        self.reason = reason
+    }
+}
+
+/// Where a lease stands on the node.
+public struct Placement: Hashable, Sendable {
+    public var cores: AbstractCoreSet
+    public var memory: ByteCount
+    /// Whose unused cores these are; nil: nobody's.
+    public var coresBeneath: JobID?
+    /// Whose unused memory this is; nil: nobody's.
+    public var memoryBeneath: JobID?
+    public init(cores: AbstractCoreSet, memory: ByteCount, coresBeneath: JobID? = nil, memoryBeneath: JobID? = nil) {
+        self.cores = cores
+        self.memory = memory
+        self.coresBeneath = coresBeneath
+        self.memoryBeneath = memoryBeneath
+    }
+}
+
+/// Why a lease cannot stand on the node now, in one sentence.
+public struct NoRoom: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}

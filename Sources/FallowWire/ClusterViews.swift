@@ -1,0 +1,168 @@
+public import FallowModel
+
+/// A node as `GET /v1/nodes` shows it.
+public struct NodeView: Codable, Sendable {
+    public var node: NodeName
+    /// Slurm's words for the node's state; nil when slurmctld does not know it or does not answer.
+    public var slurmState: String?
+    /// Seconds since the agent's last report; nil when it never reported.
+    public var lastReportSeconds: Double?
+    public var version: String?
+    public var cores: Int
+    public var memory: ByteCount
+    public var allocatedCores: Int
+    public var leasedCores: Int
+    public var leasedMemory: ByteCount
+    public var offer: Offer
+    public var withheldReason: String?
+    public var switches: LendingSwitches
+    public init(
+        node: NodeName, slurmState: String?, lastReportSeconds: Double?, version: String?, cores: Int,
+        memory: ByteCount, allocatedCores: Int, leasedCores: Int, leasedMemory: ByteCount, offer: Offer,
+        withheldReason: String?, switches: LendingSwitches
+    ) {
+        self.node = node
+        self.slurmState = slurmState
+        self.lastReportSeconds = lastReportSeconds
+        self.version = version
+        self.cores = cores
+        self.memory = memory
+        self.allocatedCores = allocatedCores
+        self.leasedCores = leasedCores
+        self.leasedMemory = leasedMemory
+        self.offer = offer
+        self.withheldReason = withheldReason
+        self.switches = switches
+    }
+}
+
+/// A job on a node as `GET /v1/jobs` shows it (running ones, and ended ones with `?ended=1`).
+public struct JobView: Codable, Sendable {
+    public var node: NodeName
+    public var job: JobReport
+    public init(node: NodeName, job: JobReport) {
+        self.node = node
+        self.job = job
+    }
+}
+
+/// A lease as `GET /v1/leases` shows it.
+public struct LeaseView: Codable, Sendable {
+    public var leaseID: LeaseID
+    public var user: UserID
+    public var node: NodeName
+    public var clientNode: NodeName
+    public var cpus: Int
+    public var memory: ByteCount
+    public var grantedAt: Timestamp
+    public var termEnds: Timestamp
+    public var endedAt: Timestamp?
+    public var reason: LeaseEnd?
+    public var detail: String?
+    public var beneath: JobID?
+    public var usedCoreSeconds: Double
+    public var libraryName: String
+    public init(
+        leaseID: LeaseID, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int, memory: ByteCount,
+        grantedAt: Timestamp, termEnds: Timestamp, endedAt: Timestamp?, reason: LeaseEnd?, detail: String?,
+        beneath: JobID?, usedCoreSeconds: Double, libraryName: String
+    ) {
+        self.leaseID = leaseID
+        self.user = user
+        self.node = node
+        self.clientNode = clientNode
+        self.cpus = cpus
+        self.memory = memory
+        self.grantedAt = grantedAt
+        self.termEnds = termEnds
+        self.endedAt = endedAt
+        self.reason = reason
+        self.detail = detail
+        self.beneath = beneath
+        self.usedCoreSeconds = usedCoreSeconds
+        self.libraryName = libraryName
+    }
+}
+
+/// `GET /v1/status`.
+public struct ClusterStatus: Codable, Sendable {
+    public var cluster: String
+    public var version: String
+    public var startedAt: Timestamp
+    public var nodesReporting: Int
+    public var nodesSilent: Int
+    public var cores: Int
+    public var allocatedCores: Int
+    public var leasedCores: Int
+    public var offeredCores: Int
+    public var leases: Int
+    public var slurmAnswers: Bool
+    public init(
+        cluster: String, version: String, startedAt: Timestamp, nodesReporting: Int, nodesSilent: Int, cores: Int,
+        allocatedCores: Int, leasedCores: Int, offeredCores: Int, leases: Int, slurmAnswers: Bool
+    ) {
+        self.cluster = cluster
+        self.version = version
+        self.startedAt = startedAt
+        self.nodesReporting = nodesReporting
+        self.nodesSilent = nodesSilent
+        self.cores = cores
+        self.allocatedCores = allocatedCores
+        self.leasedCores = leasedCores
+        self.offeredCores = offeredCores
+        self.leases = leases
+        self.slurmAnswers = slurmAnswers
+    }
+}
+
+/// `GET /v1/report`: capacity over the time that agents have reported, in hours.
+public struct CapacityReport: Codable, Sendable {
+    public var since: Timestamp
+    public var until: Timestamp
+    public var nodes: [NodeUse]
+    public var jobs: [JobView]
+    /// Leases that ended, by reason.
+    public var leasesEnded: [String: Int]
+    public var reclaims: Int
+    /// Over all reclaims; nil when there was none.
+    public var vacateMedianMicroseconds: Int?
+    public var vacateP99Microseconds: Int?
+
+    /// One node's integrals over the report's time.
+    public struct NodeUse: Codable, Sendable {
+        public var node: NodeName
+        public var cores: Int
+        public var memory: ByteCount
+        public var integrals: NodeIntegrals
+        public init(node: NodeName, cores: Int, memory: ByteCount, integrals: NodeIntegrals) {
+            self.node = node
+            self.cores = cores
+            self.memory = memory
+            self.integrals = integrals
+        }
+    }
+    public init(
+        since: Timestamp, until: Timestamp, nodes: [NodeUse], jobs: [JobView], leasesEnded: [String: Int],
+        reclaims: Int, vacateMedianMicroseconds: Int?, vacateP99Microseconds: Int?
+    ) {
+        self.since = since
+        self.until = until
+        self.nodes = nodes
+        self.jobs = jobs
+        self.leasesEnded = leasesEnded
+        self.reclaims = reclaims
+        self.vacateMedianMicroseconds = vacateMedianMicroseconds
+        self.vacateP99Microseconds = vacateP99Microseconds
+    }
+}
+
+/// `PUT /v1/switches` by an operator: what the whole cluster, or one node, lends from now on.
+public struct SwitchChange: Codable, Sendable {
+    /// Nil: all nodes.
+    public var node: NodeName?
+    public var switches: LendingSwitches
+    public init(node: NodeName?, switches: LendingSwitches) {
+        self.node = node
+        self.switches = switches
+    }
+}

@@ -1,1 +1,0 @@
-// TransportShm: filled soon
