@@ -68,7 +68,7 @@ final class AgentConnection: Sendable {
             let left = deadline - monotonicNanoseconds()
             guard left > 0 else {
                 // A lease that is granted after all goes back as soon as its answer comes.
-                state.withLock { _ = $0.awaited.remove(id) }
+                if state.withLock({ $0.awaited.remove(id) }) == nil { continue }
                 throw FallowError(.timedOut, "the node's agent did not answer '\(kind.rawValue)' within \(timeout)")
             }
             var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -178,7 +178,7 @@ final class AgentConnection: Sendable {
         }
         var fate: LeaseFate?
         if reply.kind == .leased, let lease = reply.lease, state.fates.count < bound {
-            fate = LeaseFate()
+            fate = LeaseFate(leaseID: lease.leaseID)
             state.fates[lease.leaseID] = fate
         }
         state.answers[id] = Answer(reply: reply, descriptors: message.descriptors, fate: fate)
@@ -194,8 +194,6 @@ final class AgentConnection: Sendable {
         if state.fault == nil { state.fault = fault }
         for fate in state.fates.values { fate.end(reason) }
         state.fates.removeAll()
-        for answer in state.answers.values { for descriptor in answer.descriptors { close(descriptor) } }
-        state.answers.removeAll()
         _ = Glibc.shutdown(state.lines.connection.descriptor, Int32(SHUT_RDWR))
     }
 }

@@ -1,10 +1,14 @@
+internal import FallowModel
 internal import FallowWire
 internal import Synchronization
 
 /// Whether a lease still stands, and why not. Shared by the agent's connection, which hears of it, and the lease.
 final class LeaseFate: Sendable {
+    let leaseID: LeaseID
     private let over = Atomic<Bool>(false)
     private let story = Mutex<(reason: LeaseEnd, sentence: String)?>(nil)
+
+    init(leaseID: LeaseID) { self.leaseID = leaseID }
 
     /// One load.
     var isOver: Bool { over.load(ordering: .acquiring) }
