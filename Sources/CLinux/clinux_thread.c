@@ -1,0 +1,69 @@
+#include "clinux_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct start {
+	void (*body)(void *context);
+	void *context;
+	char name[16];
+};
+
+static void *begin(void *argument)
+{
+	struct start start = *(struct start *)argument;
+
+	free(argument);
+	pthread_setname_np(pthread_self(), start.name);
+	start.body(start.context);
+	return NULL;
+}
+
+int clinux_thread_start(void (*body)(void *context), void *context, const char *name, int cpu, uint64_t *thread)
+{
+	struct start *start = calloc(1, sizeof *start);
+	pthread_attr_t attributes;
+	pthread_t id;
+	int error;
+
+	if (!start)
+		return -ENOMEM;
+	start->body = body;
+	start->context = context;
+	strncpy(start->name, name, sizeof start->name - 1);
+	error = pthread_attr_init(&attributes);
+	if (error) {
+		free(start);
+		return -error;
+	}
+	if (cpu >= 0) {
+		size_t size = CPU_ALLOC_SIZE((size_t)cpu + 1);
+		cpu_set_t *set = CPU_ALLOC((size_t)cpu + 1);
+
+		if (!set) {
+			error = ENOMEM;
+		} else {
+			CPU_ZERO_S(size, set);
+			CPU_SET_S((size_t)cpu, size, set);
+			error = pthread_attr_setaffinity_np(&attributes, size, set);
+			CPU_FREE(set);
+		}
+	}
+	if (!error)
+		error = pthread_create(&id, &attributes, begin, start);
+	pthread_attr_destroy(&attributes);
+	if (error) {
+		free(start);
+		return -error;
+	}
+	*thread = (uint64_t)id;
+	return 0;
+}
+
+int clinux_thread_join(uint64_t thread)
+{
+	return -pthread_join((pthread_t)thread, NULL);
+}

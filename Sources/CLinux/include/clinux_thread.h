@@ -1,0 +1,12 @@
+/* clinux_thread.h: a thread with a name and a CPU. C because pthread_setname_np() and the affinity calls with their
+ * CPU_* macros hide behind _GNU_SOURCE. */
+#ifndef CLINUX_THREAD_H
+#define CLINUX_THREAD_H
+#include <stdint.h>
+
+/* Starts a joinable thread. cpu < 0: not pinned. The name is cut to 15 bytes. 0 or -errno (-EINVAL: no such CPU, or not
+ * one that this process may use); *thread is then for clinux_thread_join. */
+int clinux_thread_start(void (*body)(void *context), void *context, const char *name, int cpu, uint64_t *thread);
+/* Waits until the thread's body has returned. 0 or -errno. */
+int clinux_thread_join(uint64_t thread);
+#endif

@@ -1,0 +1,24 @@
+internal import CLinux
+internal import Glibc
+
+/// Connections and arenas do not survive `fork` in the child: two processes would answer for one ring. The child is told so.
+enum ForkGuard {
+    private nonisolated(unsafe) static let mark = clinux_fork_mark()
+
+    /// Makes the mark; to be called before anything that a child could inherit exists.
+    static func arm() { _ = mark }
+
+    /// Throws `.invalid` in a child forked after `arm`. One load, no system call.
+    static func check() throws(FallowError) {
+        guard let mark, mark.pointee != 1 else { return }
+        throw FallowError(
+            .invalid, "this process was forked from the one that connected: connect again in the child (after exec, or fork first)")
+    }
+}
+
+/// Reads the monotonic clock; answered without entering the kernel (vDSO).
+func monotonicNanoseconds() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+}

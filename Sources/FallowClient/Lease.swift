@@ -1,0 +1,197 @@
+public import FallowModel
+internal import FallowTransport
+public import FallowWire
+internal import Glibc
+internal import Synchronization
+internal import TransportFabric
+internal import TransportShm
+
+/// Workers on one node of the cluster, with a library loaded. Thread-safe. Ends when released or forgotten.
+public final class Lease: Sendable {
+    public let id: LeaseID
+    public let node: NodeName
+    public let cpus: Int
+    public let memory: ByteCount
+    public let transport: TransportKind
+    /// Most bytes of payload and of result of one call.
+    public let inputBytes: Int
+    public let outputBytes: Int
+
+    let client: FallowClient
+    let fate: LeaseFate
+    let names = FunctionNames()
+    let workers: [WorkerConnection]
+    let rotation = Atomic<UInt32>(0)
+    private let termEndsNanoseconds: Atomic<Int64>
+
+    /// Why the lease is over; nil while it stands, as far as is known here.
+    public var end: LeaseEnd? {
+        client.agent.pumpIfDue(now: monotonicNanoseconds())
+        return fate.reason
+    }
+
+    /// When the term ends.
+    public var termEnds: Timestamp {
+        Timestamp(nanosecondsSinceEpoch: termEndsNanoseconds.load(ordering: .relaxed))
+    }
+
+    /// What is left of the term; zero when the lease is over.
+    public var timeLeft: Duration {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let wall = Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+        let (left, overflow) = termEndsNanoseconds.load(ordering: .relaxed).subtractingReportingOverflow(wall)
+        return end != nil ? .zero : .nanoseconds(overflow ? .max / 4 : max(0, min(left, .max / 4)))
+    }
+
+    init(answer: AgentConnection.Answer, asked: LeaseOptions, client: FallowClient) throws(FallowError) {
+        var descriptors = answer.descriptors
+        defer { for descriptor in descriptors { Glibc.close(descriptor) } }
+        guard answer.reply.kind == .leased, let opened = answer.reply.lease, let fate = answer.fate else {
+            throw FallowError(.internalError, "the node's agent answered 'lease' with '\(answer.reply.kind.rawValue)'")
+        }
+        let opening = LeaseOpening(opened: opened, asked: asked, fate: fate, names: names, agent: client.agent)
+        do {
+            workers = try opening.connect(&descriptors)
+        } catch {
+            client.agent.post(.release, leaseID: opened.leaseID)
+            client.agent.forget(opened.leaseID)
+            throw error
+        }
+        id = opened.leaseID
+        node = opened.node
+        cpus = opened.workers
+        memory = opened.memory
+        transport = opened.transport
+        inputBytes = opened.inputBytes
+        outputBytes = opened.outputBytes
+        termEndsNanoseconds = Atomic(opened.termEnds.nanosecondsSinceEpoch)
+        self.fate = fate
+        self.client = client
+    }
+
+    deinit {
+        if !fate.isOver { client.agent.post(.release, leaseID: id) }
+        fate.end(.released)
+        for worker in workers { worker.end() }
+        client.agent.forget(id)
+    }
+
+    /// Asks for a new term, counted from now.
+    /// - Returns: when it ends; the site may have granted less.
+    public func renew(term: Duration) throws(FallowError) -> Timestamp {
+        try ForkGuard.check()
+        if fate.isOver { throw FallowError(.leaseEnded, fate.sentence) }
+        guard term > .zero else { throw FallowError(.invalid, "a term is longer than \(term)") }
+        let answer = try client.agent.exchange(
+            .renew, leaseID: id, termSeconds: term.inSeconds, timeout: .seconds(10))
+        for descriptor in answer.descriptors { Glibc.close(descriptor) }
+        guard answer.reply.kind == .renewed, let ends = answer.reply.termEnds else {
+            throw FallowError(.internalError, "the node's agent answered 'renew' with '\(answer.reply.kind.rawValue)'")
+        }
+        termEndsNanoseconds.store(ends.nanosecondsSinceEpoch, ordering: .relaxed)
+        return ends
+    }
+
+    /// Gives the capacity back. Calls in flight end with `outcomeUnknown` or `notStarted`. Blocks until the agent has
+    /// confirmed, at most 10 s; the lease is over here in any case. Harmless when done before.
+    public func release() throws(FallowError) {
+        try ForkGuard.check()
+        if fate.isOver { return }
+        defer {
+            fate.end(.released)
+            for worker in workers { worker.end() }
+            client.agent.forget(id)
+        }
+        do throws(FallowError) {
+            let answer = try client.agent.exchange(.release, leaseID: id, timeout: .seconds(10))
+            for descriptor in answer.descriptors { Glibc.close(descriptor) }
+        } catch {
+            if error.code != .leaseEnded { throw error }
+        }
+    }
+}
+
+/// Turns an agent's answer into connected workers; believes nothing of it that makes no sense.
+private struct LeaseOpening {
+    let opened: LeaseOpened
+    let asked: LeaseOptions
+    let fate: LeaseFate
+    let names: FunctionNames
+    let agent: AgentConnection
+
+    private var geometry: ArenaGeometry {
+        ArenaGeometry(slotCount: opened.slotCount, inputBytes: opened.inputBytes, outputBytes: opened.outputBytes)
+    }
+
+    /// - Parameter descriptors: what came with the answer; what is taken over is removed.
+    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> [WorkerConnection] {
+        if let complaint = geometry.complaint { throw nonsense(complaint) }
+        guard (1...1024).contains(opened.workers) else { throw nonsense("\(opened.workers) workers") }
+        guard opened.inputBytes >= asked.inputBytes, opened.outputBytes >= asked.outputBytes else {
+            throw nonsense("slots smaller than asked for")
+        }
+        switch opened.transport {
+        case .shm:
+            guard descriptors.count == 1 else { throw nonsense("\(descriptors.count) descriptors with shm, not the arena") }
+            return try connectShm(arena: descriptors.removeFirst())
+        case .fabric: return try connectFabric()
+        }
+    }
+
+    private func connectShm(arena descriptor: Int32) throws(FallowError) -> [WorkerConnection] {
+        do {
+            let arena = try ShmArena(adopting: descriptor, expecting: geometry, workers: opened.workers)
+            var workers: [WorkerConnection] = []
+            for worker in 0..<opened.workers {
+                workers.append(
+                    EndpointConnection(
+                        endpoint: try arena.endpoint(worker: worker, side: .client), names: names, fate: fate, agent: agent))
+            }
+            return workers
+        } catch {
+            throw FallowError(.internalError, "the lease's shared memory cannot be used: \(error)")
+        }
+    }
+
+    private func connectFabric() throws(FallowError) -> [WorkerConnection] {
+        guard let address = opened.address, let secret = opened.secretBytes else {
+            throw nonsense("no address or no secret")
+        }
+        let deadline = ContinuousClock.now + .seconds(20)
+        var workers: [WorkerConnection] = []
+        for worker in 0..<opened.workers {
+            do {
+                workers.append(
+                    EndpointConnection(
+                        endpoint: try FabricEndpoint.connect(
+                            address: address, leaseID: opened.leaseID, worker: worker, secret: secret,
+                            geometry: geometry, timeout: max(.zero, deadline - .now)),
+                        names: names, fate: fate, agent: agent))
+            } catch {
+                throw FallowError(
+                    .internalError,
+                    "worker \(worker) on node \(opened.node) cannot be reached at \(address) over fabric: \(error)")
+            }
+        }
+        return workers
+    }
+
+    private func nonsense(_ what: String) -> FallowError {
+        FallowError(.internalError, "the node's agent granted a lease that makes no sense: \(what)")
+    }
+}
+
+extension LeaseOpened {
+    /// The secret's 32 bytes; nil when the text is not 64 hexadecimal digits.
+    fileprivate var secretBytes: [UInt8]? {
+        let digits = Array(secret.utf8)
+        guard digits.count == 64 else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: 64, by: 2) {
+            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+}

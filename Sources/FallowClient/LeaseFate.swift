@@ -1,0 +1,29 @@
+internal import FallowModel
+internal import FallowWire
+internal import Synchronization
+
+/// Whether a lease still stands, and why not. Shared by the agent's connection, which hears of it, and the lease.
+final class LeaseFate: Sendable {
+    let leaseID: LeaseID
+    private let over = Atomic<Bool>(false)
+    private let story = Mutex<(reason: LeaseEnd, sentence: String)?>(nil)
+
+    init(leaseID: LeaseID) { self.leaseID = leaseID }
+
+    /// One load.
+    var isOver: Bool { over.load(ordering: .acquiring) }
+    var reason: LeaseEnd? { story.withLock { $0?.reason } }
+    /// What to tell the caller; a sentence's main clause.
+    var sentence: String { story.withLock { $0?.sentence } ?? "the lease ended: its executor cannot be reached" }
+
+    /// Records the end. The first reason stays.
+    /// - Parameter detail: what the agent said of it, if anything.
+    func end(_ reason: LeaseEnd, detail: String? = nil) {
+        story.withLock { story in
+            guard story == nil else { return }
+            let detail = detail.map { ": \($0)" } ?? ""
+            story = (reason, "the lease ended: \(reason.sentence)\(detail)")
+        }
+        over.store(true, ordering: .releasing)
+    }
+}

@@ -1,0 +1,50 @@
+public import FallowModel
+internal import FallowTransport
+internal import FallowWire
+
+/// What a lease should be.
+public struct LeaseOptions: Hashable, Sendable {
+    /// Cores, one worker each.
+    public var cpus = 1
+    /// Memory for the executor with all its workers.
+    public var memory = ByteCount.mebibytes(512)
+    /// How long at most; nil is the site's default.
+    public var term: Duration?
+    /// How long to wait for capacity.
+    public var wait = Duration.zero
+    /// Most bytes of payload of one call.
+    public var inputBytes = 1 << 20
+    /// Most bytes of result of one call.
+    public var outputBytes = 1 << 20
+    /// Calls in flight for each worker, a power of two.
+    public var slotCount = 16
+    /// This node of the cluster only.
+    public var node: NodeName?
+    /// Not on this node, even when it has capacity.
+    public var isRemote = false
+
+    public init() {}
+
+    /// Throws `.invalid` with what is wrong and what would be right.
+    func check() throws(FallowError) {
+        guard (1...1024).contains(cpus) else {
+            throw FallowError(.invalid, "a lease has 1 to 1024 cpus, not \(cpus)")
+        }
+        guard memory.bytes > 0 else { throw FallowError(.invalid, "a lease needs memory, not \(memory)") }
+        guard (term ?? .zero) >= .zero else { throw FallowError(.invalid, "a lease's term cannot be negative") }
+        guard wait >= .zero, wait <= .seconds(86_400) else {
+            throw FallowError(.invalid, "waiting for capacity takes 0 s to a day, not \(wait)")
+        }
+        if let complaint = ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes).complaint
+        {
+            throw FallowError(.invalid, complaint)
+        }
+    }
+
+    func demand(libraryName: String) -> LeaseDemand {
+        LeaseDemand(
+            cpus: cpus, memory: memory, termSeconds: term?.inSeconds ?? 0, waitSeconds: wait.inSeconds,
+            slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, node: node, remote: isRemote,
+            libraryName: libraryName)
+    }
+}

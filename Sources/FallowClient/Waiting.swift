@@ -1,0 +1,66 @@
+internal import FallowModel
+internal import Glibc
+
+/// A moment on the monotonic clock until which a caller waits.
+struct Deadline {
+    let nanoseconds: Int64
+
+    /// - Parameter timeout: nil is the rest of the lease's term, and a little more: its end is the agent's to tell.
+    init(timeout: Duration?, lease: Lease) {
+        self.init(after: timeout ?? lease.timeLeft + .seconds(2))
+    }
+    init(after span: Duration) {
+        let (sum, overflow) = monotonicNanoseconds().addingReportingOverflow(max(0, span.nanoseconds))
+        nanoseconds = overflow ? .max : sum
+    }
+}
+
+/// How waiting threads poll, and then sleep.
+enum WaitPolicy {
+    /// Polling before the first sleep.
+    static let pollNanoseconds: Int64 = 50_000
+    /// How long the first call of a function looks for the answer to its question before it leaves that to the waiting.
+    static let questionNanoseconds: Int64 = 500_000
+    /// The shortest and longest turn at sleeping on a worker. A turn holds the worker's lock; who submits to a worker that
+    /// somebody sleeps on would be queued behind that call anyway.
+    static let firstTurnNanoseconds: Int64 = 1_000_000
+    static let longestTurnNanoseconds: Int64 = 16_000_000
+}
+
+/// Sleeps that grow from 20 µs to 1 ms.
+struct Backoff {
+    private var nanoseconds: Int64 = 20_000
+
+    mutating func pause(until deadline: Int64) {
+        let span = max(1000, min(nanoseconds, deadline - monotonicNanoseconds()))
+        usleep(useconds_t(span / 1000))
+        nanoseconds = min(nanoseconds * 2, 1_000_000)
+    }
+}
+
+extension Lease {
+    /// Waits for a call: polls for a while, then sleeps, taking turns with other threads that wait for the same worker.
+    /// - Returns: false when the deadline came first.
+    func wait(for call: Call, until deadline: Deadline) -> Bool {
+        let worker = call.worker
+        var now = monotonicNanoseconds()
+        let pollEnd = min(now + WaitPolicy.pollNanoseconds, deadline.nanoseconds)
+        repeat {
+            if !worker.progress(until: call, polls: 128) { sched_yield() }
+            if call.isDone { return true }
+            now = monotonicNanoseconds()
+        } while now < pollEnd
+        var turn = WaitPolicy.firstTurnNanoseconds
+        while true {
+            client.agent.pumpIfDue(now: now)
+            if fate.isOver { worker.end() }
+            if call.isDone { return true }
+            guard now < deadline.nanoseconds else { return false }
+            let span = min(turn, deadline.nanoseconds - now)
+            if !worker.sleepTurn(atMostNanoseconds: span) { call.sleep(atMostNanoseconds: span) }
+            if call.isDone { return true }
+            turn = min(turn * 2, WaitPolicy.longestTurnNanoseconds)
+            now = monotonicNanoseconds()
+        }
+    }
+}

@@ -1,0 +1,110 @@
+internal import FallowTransport
+internal import FallowWire
+internal import Glibc
+internal import Synchronization
+internal import TransportFabric
+internal import TransportShm
+
+/// The workers of one executor, a thread each, and the connections they serve.
+final class Crew {
+    /// How long a worker may stay without its client's first connection over fabric.
+    private static let acceptTimeout = Duration.seconds(60)
+
+    private let assignment: ExecutorAssignment
+    private let library: FunctionLibrary
+    private let cpus: [Int]
+    private var threads: [WorkerThread] = []
+    private let faults = Faults()
+
+    init(assignment: ExecutorAssignment, library: FunctionLibrary) {
+        self.assignment = assignment
+        self.library = library
+        cpus = Array(assignment.cpus)
+    }
+
+    /// Starts all workers on an arena, whose descriptor is taken over. Returns when each has its connection.
+    func start(arena descriptor: Int32) throws(WireError) {
+        let arena: ShmArena
+        do {
+            arena = try ShmArena(
+                adopting: descriptor, expecting: assignment.geometry, workers: assignment.workers)
+        } catch {
+            throw WireError(.invalid, "the arena cannot be used: \(error)")
+        }
+        for worker in 0..<assignment.workers {
+            do {
+                try arena.prefault(worker: worker)
+            } catch {
+                throw WireError(.noCapacity, "the lease's memory does not hold its slots: \(error)")
+            }
+            let endpoint: ShmEndpoint
+            do {
+                endpoint = try arena.endpoint(worker: worker, side: .executor)
+            } catch {
+                throw WireError(.invalid, "worker \(worker) of the arena cannot be attached: \(error)")
+            }
+            try serve(worker, endpoint)
+        }
+    }
+
+    func listen() throws(WireError) -> FabricListener {
+        guard let secret = assignment.secretBytes, let bindAddress = assignment.bindAddress else {
+            throw WireError(.invalid, "an assignment over fabric needs a secret and an address")
+        }
+        do {
+            return try FabricListener(
+                bindAddress: bindAddress, leaseID: assignment.leaseID, secret: secret, geometry: assignment.geometry,
+                workers: assignment.workers)
+        } catch {
+            throw WireError(.unavailable, "cannot listen on '\(bindAddress)': \(error)")
+        }
+    }
+
+    /// Takes the client's connections, one for each worker. Blocks until all are there or the time is over.
+    func accept(from listener: FabricListener) throws(WireError) {
+        let deadline = ContinuousClock.now + Self.acceptTimeout
+        for _ in 0..<assignment.workers {
+            do {
+                let accepted = try listener.acceptNext(timeout: deadline - .now)
+                let worker = accepted.worker
+                try serve(worker, accepted.takeEndpoint())
+            } catch let error as WireError {
+                throw error
+            } catch {
+                throw WireError(.unavailable, "not every worker's connection came: \(error)")
+            }
+        }
+        listener.close()
+    }
+
+    /// Blocks until every worker's connection has ended.
+    func join() -> ExecutorExit {
+        for thread in threads { thread.join() }
+        return faults.count.load(ordering: .acquiring) == 0 ? .served : .transportFailed
+    }
+
+    private func serve<Connection: Endpoint & ~Copyable>(
+        _ worker: Int, _ endpoint: consuming Connection
+    ) throws(WireError) {
+        let post = Post(
+            Worker(endpoint: endpoint, library: library, pollMicroseconds: assignment.pollMicroseconds))
+        let faults = faults
+        threads.append(
+            try WorkerThread(name: "worker-\(worker)", cpu: cpus.isEmpty ? nil : cpus[worker]) {
+                guard var worker = post.take() else { return }
+                let end = worker.serve()
+                if end != .peerLost { faults.count.add(1, ordering: .releasing) }
+            })
+    }
+
+    private final class Faults: Sendable {
+        let count = Atomic<Int>(0)
+    }
+
+    /// Carries a worker into its thread, where it lives on the stack.
+    private final class Post<Connection: Endpoint & ~Copyable>: @unchecked Sendable {
+        private var worker: Worker<Connection>?
+        init(_ worker: consuming Worker<Connection>) { self.worker = consume worker }
+        func take() -> Worker<Connection>? { worker.take() }
+    }
+}

@@ -1,1 +1,0 @@
-// FallowExecutor: filled soon

@@ -1,0 +1,36 @@
+internal import FallowWire
+internal import Glibc
+
+/// The executor lives as long as the agent's end of the control socket: whatever the workers are doing, its end is ours.
+enum Lifeline {
+    /// Starts a thread that ends the process (by `_exit`, so that no destructor of the user's can delay it) when the socket
+    /// ends. Packets that come meanwhile mean nothing and are dropped.
+    static func watch(_ descriptor: Int32) throws(WireError) {
+        _ = try WorkerThread(name: "lifeline") {
+            while true {
+                var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                guard poll(&watched, 1, -1) >= 0 || errno == EINTR else { break }
+                var byte: UInt8 = 0
+                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT))
+                if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) { break }
+            }
+            _exit(ExecutorExit.lifelineEnded.rawValue)
+        }
+    }
+}
+
+/// What an executor's exit code says.
+enum ExecutorExit: Int32 {
+    /// The clients left.
+    case served = 0
+    /// The assignment could not be carried out; the report said why.
+    case unusable = 1
+    /// There was no assignment to be had.
+    case noAssignment = 2
+    /// An rFaaS function wrote past its slot.
+    case overrun = 3
+    /// A client broke the protocol, or the transport failed.
+    case transportFailed = 4
+    /// The agent's end of the control socket closed.
+    case lifelineEnded = 5
+}
