@@ -27,7 +27,7 @@ struct CgroupFolderBuilder {
                         "the first folder of the cgroup path belongs to somebody else, and its weight is not ours to set: "
                             + "use one like fallow.slice", path: folder)
                 }
-                try lowerWeight(of: folder)
+                try CgroupWeight(hierarchy: hierarchy, folder: folder).lower()
             }
             if depth < components.count, isOurs { removableParents.insert(folder, at: 0) }
             if !hierarchy.isUnified {
@@ -36,19 +36,6 @@ struct CgroupFolderBuilder {
             }
         }
         if hierarchy.isUnified { try enableControllers(in: folder, isOurs: false) }
-    }
-
-    /// The lowest weight there is: jobs get what they ask for, we what is left.
-    private func lowerWeight(of folder: String) throws(HostError) {
-        guard hierarchy.controllers.contains(.cpu) else { return }
-        if hierarchy.isUnified {
-            // cpu.idle (Linux 5.15) is still less than the weight 1.
-            if HostFile.tryWrite("1", to: "\(folder)/cpu.idle") != 0 {
-                try HostFile.write("1", to: "\(folder)/cpu.weight")
-            }
-        } else {
-            try HostFile.write("2", to: "\(folder)/cpu.shares")
-        }
     }
 
     /// A v1 cpuset takes no process before it has CPUs and memory nodes.

@@ -7,6 +7,11 @@ public struct Vacated: Sendable, Hashable {
     public var emptied: [LeaseID]
     /// What could not be killed in time, with its processes. They are frozen: kept off the CPUs as far as the kernel can.
     public var stuck: [LeaseID: [Int32]]
+
+    public init(emptied: [LeaseID], stuck: [LeaseID: [Int32]] = [:]) {
+        self.emptied = emptied
+        self.stuck = stuck
+    }
 }
 
 extension CgroupTree {
@@ -17,9 +22,18 @@ extension CgroupTree {
         let deadline = monotonicNanoseconds() + span.nanoseconds
         var remaining = leases.map { cgroup(for: $0) }
         var emptied: [LeaseID] = []
-        for cgroup in remaining { cgroup.kill() }
+        // The dying go first, before the jobs for a moment and before the leases that stay.
+        for weight in topWeights { weight.raise() }
+        defer { for weight in topWeights { try? weight.lower() } }
+        for cgroup in remaining {
+            cgroup.kill()
+            guard let folder = cgroup.folder(with: .cpu) else { continue }
+            let weight = CgroupWeight(hierarchy: folder.hierarchy, folder: folder.path)
+            weight.raise()
+            weight.liftQuota()
+        }
         var nextKill = monotonicNanoseconds() + 1_000_000
-        while true {
+        while !remaining.isEmpty {
             remaining.removeAll { cgroup in
                 guard cgroup.isEmpty else { return false }
                 emptied.append(cgroup.lease)
@@ -40,5 +54,11 @@ extension CgroupTree {
             stuck[cgroup.lease] = cgroup.processes
         }
         return Vacated(emptied: emptied, stuck: stuck)
+    }
+
+    private var topWeights: [CgroupWeight] {
+        let top = path.prefix { $0 != "/" }
+        return hierarchies.filter { $0.controllers.contains(.cpu) }
+            .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(top)") }
     }
 }
