@@ -1,0 +1,59 @@
+#include "cfabric.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int same_name(const struct sockaddr *a, const struct sockaddr *b)
+{
+	if (a->sa_family != b->sa_family)
+		return 0;
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
+		return x->sin_port == y->sin_port && x->sin_addr.s_addr == y->sin_addr.s_addr;
+	}
+	if (a->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *x = (const void *)a, *y = (const void *)b;
+		return x->sin6_port == y->sin6_port && memcmp(&x->sin6_addr, &y->sin6_addr, sizeof x->sin6_addr) == 0;
+	}
+	return 0;
+}
+
+static int is_between(int fd, const struct sockaddr *local, const struct sockaddr *remote)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof name;
+	if (getsockname(fd, (struct sockaddr *)&name, &length) != 0 || !same_name((struct sockaddr *)&name, local))
+		return 0;
+	length = sizeof name;
+	return getpeername(fd, (struct sockaddr *)&name, &length) == 0 && same_name((struct sockaddr *)&name, remote);
+}
+
+static int bound(int fd, int milliseconds)
+{
+	int on = 1, idle_seconds = 1, interval_seconds = 1, probes = 2;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)
+		return errno;
+	return 0;
+}
+
+int cfabric_bound_peer_silence(const struct sockaddr *local, const struct sockaddr *remote, int milliseconds)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	if (directory == NULL)
+		return errno;
+	int result = ENOENT;
+	for (struct dirent *entry; result == ENOENT && (entry = readdir(directory)) != NULL;)
+		if (entry->d_name[0] != '.' && is_between(atoi(entry->d_name), local, remote))
+			result = bound(atoi(entry->d_name), milliseconds);
+	closedir(directory);
+	return result;
+}

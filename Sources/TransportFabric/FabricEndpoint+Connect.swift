@@ -1,0 +1,82 @@
+internal import CFabric
+public import FallowModel
+public import FallowTransport
+internal import Glibc
+
+extension FabricEndpoint {
+    /// Connects to a worker of an executor on another node. For the client. Blocks, at most for `timeout`.
+    ///
+    /// The secret does not travel: the connect carries a proof over a fresh nonce, and so does the answer; a listener
+    /// that cannot prove that it knows the secret is not written to.
+    /// - Parameters:
+    ///   - address: the listener's "host:port", host being numeric (an IPv6 one in brackets).
+    ///   - firstSequence: as in `ShmArena.endpoint`; 0 outside tests.
+    /// - Throws: `refused` when either side's proof, version, worker or geometry does not fit; `timedOut`; `system` when
+    ///   nobody listens there (ECONNREFUSED), the address makes no sense (EINVAL) or libfabric is not to be had (ENOENT).
+    public static func connect(
+        address: String, leaseID: LeaseID, worker: Int, secret: [UInt8], geometry: ArenaGeometry, timeout: Duration,
+        firstSequence: UInt32 = 0
+    ) throws(TransportError) -> FabricEndpoint {
+        guard worker >= 0 else { throw .system(code: EINVAL) }
+        let deadline = FabricDeadline(in: timeout.nanoseconds)
+        let call = try FabricCall(address: address, geometry: geometry)
+        let introduction = FabricIntroduction(leaseID: leaseID, secret: secret, address: address, geometry: geometry)
+        let nonce = (0..<FabricIntroduction.nonceBytes).map { _ in UInt8.random(in: .min ... .max) }
+        let answer = try call.connect(
+            introduction.request(worker: worker, nonce: nonce, window: call.link.window), until: deadline)
+        guard let window = introduction.check(accept: answer, nonce: nonce) else { throw .refused }
+        call.link.boundSilence()
+        return FabricEndpoint(
+            call.link, peer: window, geometry: geometry, isClient: true, firstSequence: firstSequence)
+    }
+}
+
+/// A connect under way: what was opened for it, before the listener has answered.
+struct FabricCall {
+    let link: FabricLink
+    private let information: FabricInformation
+
+    init(address: String, geometry: ArenaGeometry) throws(TransportError) {
+        guard let (host, port) = FabricAddress.split(address), geometry.complaint == nil else {
+            throw .system(code: EINVAL)
+        }
+        do throws(FabricError) {
+            information = try FabricInformation(host: host, port: port, listening: false)
+            link = try FabricLink(
+                information, root: FabricRoot(information), geometry: geometry, isClient: true)
+        } catch {
+            throw .system(code: error.code)
+        }
+    }
+
+    /// - Returns: what came with the listener's accept.
+    func connect(_ request: [UInt8], until deadline: FabricDeadline) throws(TransportError) -> [UInt8] {
+        let result = fi_connect(link.endpoint, information.pointer.pointee.dest_addr, request, request.count)
+        guard result == 0 else { throw .system(code: -result) }
+        switch link.events.next(until: deadline) {
+        case nil: throw .timedOut
+        case .connected(let data): return data
+        case .failed(_, let data) where data.starts(with: FabricIntroduction.refusal): throw .refused
+        case .failed(let code, _): throw .system(code: code)
+        case .shutdown: throw .peerLost
+        case .request: throw .protocolViolation
+        }
+    }
+}
+
+/// Numeric addresses in text.
+enum FabricAddress {
+    /// "host:port" or "[host]:port" in its parts; nil when it is neither.
+    static func split(_ text: String) -> (host: String, port: String)? {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        var host = text[..<colon]
+        let port = text[text.index(after: colon)...]
+        guard let number = UInt16(port), number != 0, !host.isEmpty else { return nil }
+        if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        return (String(host), String(port))
+    }
+
+    static func joined(host: String, port: UInt16) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}

@@ -1,1 +1,0 @@
-// TransportFabric: filled soon
