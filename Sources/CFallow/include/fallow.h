@@ -5,7 +5,10 @@
  *
  * Every call that can fail returns a code of enum fallow_code (0 is success); fallow_message() then gives one sentence
  * about the last failure in this thread. Every wait has a bound. Objects may be used by several threads; an object is
- * freed by one thread, after the others are done with it. There are no threads of the library in your process. */
+ * freed by one thread, after the others are done with it. There are no threads of the library in your process.
+ *
+ * fork(): the child shares neither connection nor leases; calls with objects of the parent fail there with
+ * FALLOW_INVALID. While such a child lives without exec, it holds the parent's connection open. */
 #ifndef FALLOW_H
 #define FALLOW_H
 
@@ -105,6 +108,8 @@ void fallow_close(fallow_client *client);
 int fallow_lease_open(fallow_client *client, const char *library_path, const struct fallow_lease_options *options,
                       fallow_lease **lease);
 int fallow_lease_describe(fallow_lease *lease, struct fallow_lease_info *info);
+/* Asks for a new term, counted from now; what the site granted is in seconds_left then. */
+int fallow_lease_renew(fallow_lease *lease, double term_seconds);
 /* Gives the capacity back. Futures not yet done end with FALLOW_LEASE_ENDED, FALLOW_NOT_STARTED or
  * FALLOW_OUTCOME_UNKNOWN; they stay valid until freed. NULL is allowed. */
 void fallow_lease_close(fallow_lease *lease);
@@ -117,13 +122,14 @@ int fallow_invoke(fallow_lease *lease, const char *function, const void *input, 
 /* Starts an invocation on an idle worker. input is copied before this returns; output must stay until the future is done. */
 int fallow_submit(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
                   size_t output_capacity, fallow_future **future);
-/* Waits for one future; returns its code (FALLOW_TIMED_OUT: not done yet, wait again). Results may be NULL. */
+/* Waits for one future; returns its code (FALLOW_TIMED_OUT: not done yet, wait again). Results may be NULL. For all waits
+ * for futures: timeout_seconds 0 only looks, < 0 is the rest of the term. */
 int fallow_wait(fallow_future *future, size_t *output_size, int32_t *return_value, double timeout_seconds);
 /* Waits until one of the futures is done, and gives its index. Futures may belong to different leases of one client. */
 int fallow_wait_any(fallow_future *const *futures, size_t count, size_t *index, double timeout_seconds);
 /* Waits until all are done. Their own codes are had by fallow_wait. */
 int fallow_wait_all(fallow_future *const *futures, size_t count, double timeout_seconds);
-/* Forgets a future. When it is not done, its output must stay valid until the lease is closed. NULL is allowed. */
+/* Forgets a future. When it is not done, its output is not touched any more. NULL is allowed. */
 void fallow_future_free(fallow_future *future);
 
 /* The name of a code, such as "FALLOW_NO_CAPACITY"; never NULL. */

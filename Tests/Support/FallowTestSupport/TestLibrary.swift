@@ -8,7 +8,7 @@ public enum TestLibrary {
     /// The repository's root.
     public static let repository: String = {
         var url = URL(fileURLWithPath: #filePath)
-        for _ in 0..<3 { url.deleteLastPathComponent() }
+        for _ in 0..<4 { url.deleteLastPathComponent() }
         return url.path
     }()
 

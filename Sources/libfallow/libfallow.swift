@@ -1,1 +1,0 @@
-// libfallow: filled soon
