@@ -52,15 +52,28 @@ extension NodeShell {
             placement = try policy.open(
                 grant.leaseID, user: grant.user, cores: grant.demand.cpus, memory: grant.demand.memory,
                 termEnds: grant.termEnds, now: now)
-        } catch { throw WireError(.noCapacity, "\(name): \(error)") }
+        } catch {
+            refused(grant, at: now, "\(error)")
+            throw WireError(.noCapacity, "\(name): \(error)")
+        }
         do {
             return try spawnExecutor(grant, placement, geometry, library: library, local: local, now: now)
         } catch {
             log.error("no executor for a lease", metadata: ["lease": "\(grant.leaseID)", "error": "\(error)"])
             if let folder = tree.existing(grant.leaseID) { try? folder.remove() }
             policy.close(grant.leaseID)
+            refused(grant, at: now, "\(error)")
             throw (error as? WireError) ?? WireError(.internalError, "\(name): \(error)")
         }
+    }
+
+    /// Lets the co-scheduler know at once that a grant came to nothing, so that its capacity is free again.
+    private func refused(_ grant: Grant, at now: Timestamp, _ why: String) {
+        let lease = LeaseReport(
+            leaseID: grant.leaseID, user: grant.user, cores: AbstractCoreSet(), memory: .zero, startedAt: now,
+            termEnds: grant.termEnds, beneath: nil, usedCoreSeconds: 0, libraryName: grant.demand.libraryName)
+        outbox.add(LeaseEnded(lease: lease, at: now, reason: .withdrawn, detail: why))
+        onChange()
     }
 
     private func spawnExecutor(
