@@ -25,7 +25,7 @@ copy_programs() {
 write_plugstack() {
 	: >"$state/etc/plugstack.conf"
 	[ "$with_plugin" = 1 ] || return 0
-	printf 'optional %s/bin/spank_fallow.so runtime=%s/run/%%n cgroup=fallow-lab-%s/%%n deadline_ms=250 %s\n' \
+	printf 'optional %s/bin/spank_fallow.so runtime=%s/run/%%n cgroup=fallow-lab-%s/%%n/leases deadline_ms=250 %s\n' \
 		"$state" "$state" "$id" "${plugin_options[*]-}" >"$state/etc/plugstack.conf"
 }
 

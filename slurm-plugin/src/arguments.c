@@ -10,7 +10,7 @@
 
 static const struct fallow_arguments defaults = {
 	.runtime = "/run/fallow",
-	.cgroup = "fallow.slice/fallowd.service",
+	.cgroup = "fallow.slice/fallowd.service/leases",
 	.cgroup_mount = "/sys/fs/cgroup",
 	.deadline_ms = 250,
 	.vacate = true,
