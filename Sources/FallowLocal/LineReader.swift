@@ -25,27 +25,36 @@ public struct LineReader: Sendable {
     /// Whether a line has begun and not ended, as after a peer closed in the middle of one.
     public var isWithinLine: Bool { !line.isEmpty || !lineDescriptors.isEmpty }
 
-    /// Adds what one receive brought. The descriptors belong to the line that holds the first of these bytes.
+    /// Adds what one receive brought. The descriptors belong to the last line that begins in these bytes: the kernel gathers
+    /// messages without descriptors before it, and ends a receive with the message that carries some (unix(7)).
     /// - Throws: `.overLimit`; the reader is of no use after that but for `takeDescriptors`.
     public mutating func append(_ bytes: some Sequence<UInt8>, descriptors: [Int32] = []) throws(LocalError) {
+        let bytes = Array(bytes)
+        let newline = UInt8(ascii: "\n")
+        let lastStart = bytes.dropLast().lastIndex(of: newline).map { $0 + 1 } ?? 0
+        for (index, byte) in bytes.enumerated() {
+            if index == lastStart { try add(descriptors) }
+            if byte == newline {
+                lines.append(LineMessage(bytes: line, descriptors: lineDescriptors))
+                line = []
+                lineDescriptors = []
+            } else {
+                guard line.count < lineLimitBytes else {
+                    if index < lastStart { lineDescriptors += descriptors }
+                    throw LocalError(.overLimit, "a message is longer than the \(lineLimitBytes) bytes allowed")
+                }
+                line.append(byte)
+            }
+        }
+    }
+
+    private mutating func add(_ descriptors: [Int32]) throws(LocalError) {
         lineDescriptors += descriptors
         guard lineDescriptors.count <= LocalConnection.descriptorLimit else {
             throw LocalError(
                 .overLimit,
                 "a message carried \(lineDescriptors.count) descriptors; at most \(LocalConnection.descriptorLimit) are allowed"
             )
-        }
-        for byte in bytes {
-            if byte == UInt8(ascii: "\n") {
-                lines.append(LineMessage(bytes: line, descriptors: lineDescriptors))
-                line = []
-                lineDescriptors = []
-            } else {
-                guard line.count < lineLimitBytes else {
-                    throw LocalError(.overLimit, "a message is longer than the \(lineLimitBytes) bytes allowed")
-                }
-                line.append(byte)
-            }
         }
     }
 
