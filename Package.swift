@@ -138,6 +138,14 @@ let package = Package(
                 "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "fallow-executor",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
+        tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
+        tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
+        tests(
+            "FallowAgentTests",
+            [
+                "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
+                "FallowWire", "FallowTestSupport", "CFallowReport", log,
+            ]),
         tests(
             "FallowExecutorTests",
             [

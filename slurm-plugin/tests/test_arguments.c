@@ -16,7 +16,7 @@ static void parse(const char *one)
 static bool are_defaults(void)
 {
 	return strcmp(arguments.runtime, "/run/fallow") == 0 &&
-	       strcmp(arguments.cgroup, "fallow.slice/fallowd.service") == 0 &&
+	       strcmp(arguments.cgroup, "fallow.slice/fallowd.service/leases") == 0 &&
 	       strcmp(arguments.cgroup_mount, "/sys/fs/cgroup") == 0 && arguments.deadline_ms == 250 && arguments.vacate;
 }
 
@@ -65,7 +65,7 @@ static void places(void)
 	parse("runtime=/run/%n/%n");
 	CHECK(fallow_arguments_place(&arguments, "n-1.x", &at, warning, sizeof warning));
 	CHECK(strcmp(at.runtime, "/run/n-1.x/n-1.x") == 0 && strcmp(at.socket, "/run/n-1.x/n-1.x/report.sock") == 0);
-	CHECK(strcmp(at.cgroup, "fallow.slice/fallowd.service") == 0 && strcmp(at.node, "n-1.x") == 0);
+	CHECK(strcmp(at.cgroup, "fallow.slice/fallowd.service/leases") == 0 && strcmp(at.node, "n-1.x") == 0);
 	static const char *const odd[] = {"", "..", "a/b", "a b", ".hidden", "a\nb",
 					  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
