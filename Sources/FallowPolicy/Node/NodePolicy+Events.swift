@@ -32,73 +32,97 @@ extension NodePolicy {
     ///
     /// A new job's cores and memory are taken out of what is unallocated. Beneath a job that lends by measurement a new
     /// step means that its use changes: everything there goes back and the watching begins anew. Cores that a job promised
-    /// (`cpus=2`) stay lent. While no mapping of cores is proven, everything goes.
+    /// (`cpus=2`) stay lent, unless the step was given those very cores and not all of the job's. What is not pinned to
+    /// proven CPUs goes.
     public mutating func onStepStart(_ step: StepStart, now: Timestamp) -> [Revocation] {
-        let cores = step.jobCores ?? rules.allCores
-        let memory = step.memory > .zero ? min(step.memory, rules.memory) : rules.memory
+        // An id that comes with another user is another job, whose predecessor's end was lost.
         var job =
-            jobs[step.jobID]
-            ?? JobOnNode(
-                jobID: step.jobID, user: step.user, cores: cores, memory: memory, at: now, window: rules.window)
-        job.user = step.user
-        job.cores = cores
-        job.memory = memory
-        if let serverless = step.serverless { job.serverless = serverless }
+            jobs[step.jobID].flatMap { $0.user == step.user ? $0 : nil }
+            ?? JobOnNode(jobID: step.jobID, user: step.user, at: now, window: rules.window)
+        job.hold(step.jobCores, step.memory, of: rules, allCores: allCores)
+        // No wins, whatever other steps say.
+        if let serverless = step.serverless, job.serverless != .no { job.serverless = serverless }
         job.reportedAt = now
         // The extern step runs no task of the user's: it only makes the job known.
-        if step.stepID != .extern { job.use.restart() }
+        if step.stepID != .extern {
+            job.use.restart()
+            let narrower = step.stepCores.flatMap { job.cores.isSubset(of: $0) ? nil : $0 }
+            job.stepCores = narrower ?? AbstractCoreSet()
+        }
         ended[step.jobID] = nil
         jobs[step.jobID] = job
-        guard coresAreMapped else {
-            return leases.keys.sorted(by: { $0.number < $1.number }).map { Revocation($0, .reclaimed) }
-        }
+        recount()
         return overdrawn(at: now).map { Revocation($0, .reclaimed) }
     }
 
     /// The job holds nothing on this node any more.
     public mutating func onJobEnd(_ jobID: JobID, now: Timestamp) -> [Revocation] {
         ended[jobID] = now
+        // Without views nobody clears these; the oldest matter least.
+        if ended.count > Self.tombstoneLimit, let oldest = ended.min(by: { $0.value < $1.value }) {
+            ended[oldest.key] = nil
+        }
         guard jobs.removeValue(forKey: jobID) != nil else { return [] }
+        recount()
         return overdrawn(at: now).map { Revocation($0, .reclaimed) }
     }
+
+    /// How many ended jobs are remembered.
+    static let tombstoneLimit = 1024
 
     /// What a job was measured to use: CPU time since its start, and memory now.
     public mutating func onSample(_ jobID: JobID, cpuSeconds: Double, memory: ByteCount, now: Timestamp) -> [Revocation]
     {
+        guard jobs[jobID] != nil else { return [] }
         jobs[jobID]?.use.add(cpuSeconds: cpuSeconds, memory: memory, at: now)
-        return overdrawn(at: now).map { Revocation($0, .reclaimed) }
+        jobs[jobID]?.latestMemory = memory
+        return overdrawn(beneath: jobID, at: now).map { Revocation($0, .reclaimed) }
     }
 
     /// Slurm's view, by which jobs are found whose messages were lost, and jobs that are silent.
     ///
     /// A job that Slurm shows and no plugin spoke of is held, not lent from. A job that the plugin spoke of before the view
-    /// was taken, and that the view does not show, has ended.
+    /// was taken, and that the view does not show, has ended. One that Slurm started after the plugin's last word runs anew.
     public mutating func onSlurmView(_ newView: SlurmNodeView, now: Timestamp) -> [Revocation] {
-        if let view, newView.at < view.at { return [] }
-        view = newView
-        rules.cores = newView.cores > 0 ? newView.cores : rules.cores
-        rules.memory = newView.memory > .zero ? newView.memory : rules.memory
-        let shown = Set(newView.jobs.map(\.jobID))
-        for seen in newView.jobs {
-            if let endedAt = ended[seen.jobID], newView.at < endedAt || seen.state == "COMPLETING" { continue }
-            ended[seen.jobID] = nil
-            if jobs[seen.jobID] == nil {
-                jobs[seen.jobID] = JobOnNode(
-                    jobID: seen.jobID, user: seen.user, cores: seen.cores, memory: seen.memory, at: now,
-                    window: rules.window)
-            } else if jobs[seen.jobID]?.reportedAt == nil {
-                jobs[seen.jobID]?.cores = seen.cores
-                jobs[seen.jobID]?.memory = seen.memory
-            }
-            jobs[seen.jobID]?.suspended = seen.state == "SUSPENDED"
+        if let view, newView.at < view.at, viewAge(at: now) <= rules.viewMaximumAge, view.at <= now + rules.clockMargin {
+            return onTick(now: now)
         }
+        if newView.at != view?.at { viewHeardAt = now }
+        view = newView
+        rules.cores = newView.cores > 0 ? min(newView.cores, NodeRules.coresMaximum) : rules.cores
+        rules.memory = newView.memory > .zero ? newView.memory : rules.memory
+        recount()
+        // By a clock that is ahead of ours a view would know more than it does.
+        let takenAt = min(newView.at, now)
+        for seen in newView.jobs { see(seen, takenAt: takenAt, now: now) }
+        let shown = Set(newView.jobs.map(\.jobID))
         for (id, job) in jobs
-        where !shown.contains(id) && (job.reportedAt ?? job.firstSeenAt) + rules.clockMargin < newView.at {
+        where !shown.contains(id) && (job.reportedAt ?? job.firstSeenAt) + rules.clockMargin < takenAt {
             jobs[id] = nil
         }
         // A tombstone has done its work when Slurm no longer shows the job.
-        ended = ended.filter { shown.contains($0.key) || $0.value > newView.at }
+        ended = ended.filter { shown.contains($0.key) || $0.value + rules.clockMargin > takenAt }
+        recount()
         return onTick(now: now)
+    }
+
+    private mutating func see(_ seen: SlurmJobView, takenAt: Timestamp, now: Timestamp) {
+        if let endedAt = ended[seen.jobID],
+            takenAt < endedAt + rules.clockMargin || seen.state.hasPrefix("COMPLETING")
+        {
+            return
+        }
+        ended[seen.jobID] = nil
+        var job = jobs[seen.jobID] ?? JobOnNode(jobID: seen.jobID, user: seen.user, at: now, window: rules.window)
+        if let reportedAt = job.reportedAt, let started = seen.startedAt, reportedAt + rules.clockMargin < started {
+            job = JobOnNode(jobID: seen.jobID, user: seen.user, at: now, window: rules.window)
+        }
+        if job.reportedAt == nil { job.hold(seen.cores, seen.memory, of: rules, allCores: allCores) }
+        let suspended = seen.state.hasPrefix("SUSPENDED")
+        // A suspended job uses nothing, which is no word about what it will use.
+        if suspended || job.suspended { job.use.restart() }
+        job.suspended = suspended
+        jobs[seen.jobID] = job
     }
 
     /// The site's switches changed.
@@ -109,13 +133,17 @@ extension NodePolicy {
 
     /// Time passes: terms end, views grow old.
     public mutating func onTick(now: Timestamp) -> [Revocation] {
-        var going = leases.filter { $0.value.termEnds <= now }.map { Revocation($0.key, .expired) }
-        if standstill(at: now) != nil {
-            going += leases.keys.map { Revocation($0, .withdrawn) }
-        } else {
-            going += overdrawn(at: now).map { Revocation($0, .reclaimed) }
+        var reasons: [LeaseID: LeaseEnd] = [:]
+        for id in overdrawn(at: now) { reasons[id] = .reclaimed }
+        let nothing = standstill(at: now) != nil
+        for (id, lease) in leases {
+            let places = [lease.placement.coresBeneath, lease.placement.memoryBeneath]
+            let isOff =
+                !rules.switches.unallocated && places.contains(nil)
+                || !rules.switches.lent && places.contains { $0 != nil }
+            if nothing || isOff { reasons[id] = .withdrawn }
+            if lease.termEnds <= now { reasons[id] = .expired }
         }
-        var seen: Set<LeaseID> = []
-        return going.filter { seen.insert($0.leaseID).inserted }.sorted { $0.leaseID.number < $1.leaseID.number }
+        return reasons.map { Revocation($0.key, $0.value) }.sorted { $0.leaseID.number < $1.leaseID.number }
     }
 }

@@ -26,7 +26,7 @@ public struct NodeRules: Sendable {
         keepCores: Int = 1, memoryHeadroomPercent: Int = 10, memoryHeadroom: ByteCount = .gibibytes(1),
         coresAreLogical: Bool = false, viewMaximumAge: Duration = .seconds(30)
     ) {
-        self.cores = cores
+        self.cores = max(0, min(cores, Self.coresMaximum))
         self.memory = memory
         self.switches = switches
         self.window = window
@@ -37,8 +37,11 @@ public struct NodeRules: Sendable {
         self.viewMaximumAge = viewMaximumAge
     }
 
+    /// More cores than this no node has here: the largest set that there is.
+    static let coresMaximum = AbstractCoreSet.largestNumber + 1
+
     /// Every core of the node.
-    public var allCores: AbstractCoreSet { AbstractCoreSet(0..<cores) }
+    public var allCores: AbstractCoreSet { AbstractCoreSet(0..<max(0, min(cores, Self.coresMaximum))) }
 }
 
 /// What the policy wants done.

@@ -3,46 +3,68 @@ public import FallowModel
 /// What one job used over the last window: the base of `auto` lending.
 ///
 /// CPU use is the largest average over any two samples that follow each other within the window, so a burst between two
-/// samples counts as the burst that it was. Nothing is said until the window has been watched whole.
+/// samples counts as the burst that it was. Nothing is said until the window has been watched whole; a pause in the samples
+/// longer than the window, or a clock that goes back, begins the watching anew. Memory is bounded however long the window is:
+/// samples that lie close together, measured by the window, are kept as one stretch with their peaks.
 public struct UseWindow: Sendable {
-    private struct Sample: Sendable {
-        var at: Timestamp
-        var cpuSeconds: Double
-        var memory: ByteCount
+    /// The time between two samples, or between several that lie close together.
+    private struct Stretch: Sendable {
+        var from: Timestamp
+        var to: Timestamp
+        var peakCores: Double
+        var peakMemory: ByteCount
     }
+
+    /// Into so many stretches the window is cut at most, about.
+    private static let resolution: Int64 = 128
 
     /// How far back the window reaches.
     public let span: Duration
-    private var samples: [Sample] = []
+    private var stretches: [Stretch] = []
+    private var last: (at: Timestamp, cpuSeconds: Double, memory: ByteCount)?
+
+    /// The most cores that were busy at once, as an average between two samples.
+    public private(set) var peakCores = 0.0
+    /// The most memory seen.
+    public private(set) var peakMemory = ByteCount.zero
 
     public init(span: Duration) { self.span = span }
 
-    /// Adds what was measured: CPU time since the job's start, and memory now. Samples that go back in time are dropped.
+    /// Longest time without a sample after which what was seen still counts: some seconds even for the shortest window.
+    private var patience: Duration { max(span, .seconds(5)) }
+
+    /// Adds what was measured: CPU time since the job's start, and memory now. A second sample of one moment is dropped.
     public mutating func add(cpuSeconds: Double, memory: ByteCount, at: Timestamp) {
-        if let last = samples.last, at <= last.at { return }
-        samples.append(Sample(at: at, cpuSeconds: cpuSeconds, memory: memory))
-        // One sample older than the window is kept, so that the window's first moment is covered.
-        while samples.count > 2, at - samples[1].at >= span { samples.removeFirst() }
+        if let last, at == last.at { return }
+        if let last, at < last.at || at - last.at > patience { restart() }
+        if let last {
+            // A counter that falls is a process that ended between two looks; its time is not known here.
+            let rate = max(0, cpuSeconds - last.cpuSeconds) / (at - last.at).inSeconds
+            let memory = max(last.memory, memory)
+            if let open = stretches.indices.last,
+                (at - stretches[open].from).nanoseconds <= span.nanoseconds / Self.resolution
+            {
+                stretches[open].to = at
+                stretches[open].peakCores = max(stretches[open].peakCores, rate)
+                stretches[open].peakMemory = max(stretches[open].peakMemory, memory)
+            } else {
+                stretches.append(Stretch(from: last.at, to: at, peakCores: rate, peakMemory: memory))
+            }
+        }
+        last = (at, cpuSeconds, memory)
+        // The stretch that reaches over the window's beginning is kept, so that its first moment is covered.
+        let gone = stretches.prefix { at - $0.to >= span && $0.to < at }.count
+        stretches.removeFirst(gone)
+        peakCores = stretches.reduce(0) { max($0, $1.peakCores) }
+        peakMemory = stretches.reduce(memory) { max($0, $1.peakMemory) }
     }
 
     /// Forgets everything: the job's use is about to change, because a step starts.
-    public mutating func restart() { samples.removeAll() }
+    public mutating func restart() { self = UseWindow(span: span) }
 
     /// Whether samples cover the whole window up to `now`.
     public func isComplete(at now: Timestamp) -> Bool {
-        guard let first = samples.first, let last = samples.last else { return false }
-        return last.at - first.at >= span && now - last.at <= span
+        guard let first = stretches.first, let last else { return false }
+        return last.at - first.from >= span && now >= last.at && now - last.at <= patience
     }
-
-    /// The most cores that were busy at once, as an average between two samples.
-    public var peakCores: Double {
-        zip(samples, samples.dropFirst()).reduce(0) { peak, pair in
-            let seconds = (pair.1.at - pair.0.at).inSeconds
-            // A counter that falls is a process that ended between two looks; its time is not known here.
-            return max(peak, seconds > 0 ? max(0, pair.1.cpuSeconds - pair.0.cpuSeconds) / seconds : 0)
-        }
-    }
-
-    /// The most memory seen.
-    public var peakMemory: ByteCount { samples.map(\.memory).max() ?? .zero }
 }
