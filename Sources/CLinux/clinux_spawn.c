@@ -175,7 +175,8 @@ static void make_devices(const struct clinux_spawn_request *request, int channel
 	    symlink("/proc/self/fd/1", "/dev/stdout") < 0 || symlink("/proc/self/fd/2", "/dev/stderr") < 0)
 		fail(channel, CLINUX_STEP_DEVICES, -1);
 	/* Pages in here are charged to the lease's cgroup. */
-	if (mkdir("/dev/shm", 0755) < 0 || mount("fallow", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") < 0)
+	if (mkdir("/dev/shm", 0755) < 0 ||
+	    mount("fallow", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") < 0)
 		fail(channel, CLINUX_STEP_DEVICES, -1);
 }
 

@@ -73,7 +73,9 @@ struct CgroupLayout: Sendable {
         }
         var hierarchies = byFolder.map { CgroupHierarchy(mount: $0, controllers: $1, isUnified: false) }
         hierarchies.sort {
-            ($0.controllers.contains(.freezer) ? 0 : 1, $0.mount) < ($1.controllers.contains(.freezer) ? 0 : 1, $1.mount)
+            ($0.controllers.contains(.freezer) ? 0 : 1, $0.mount) < (
+                $1.controllers.contains(.freezer) ? 0 : 1, $1.mount
+            )
         }
         if let unified {
             hierarchies.insert(CgroupHierarchy(mount: unified, controllers: inUnified, isUnified: true), at: 0)

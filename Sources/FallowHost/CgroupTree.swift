@@ -1,6 +1,6 @@
 public import FallowModel
-public import Logging
 internal import Glibc
+public import Logging
 
 /// Our part of the machine's cgroups: one folder per lease, all of them under `<path>/leases`, in every hierarchy in use.
 ///

@@ -8,7 +8,8 @@ enum LeaseLimitWriter {
         guard limits.memory > .zero, limits.processes > 0, limits.cpuQuotaCores.map({ $0 > 0 }) ?? true,
             limits.cpus.map({ !$0.isEmpty }) ?? true
         else {
-            throw HostError(.badRequest, "a lease needs memory, processes and, where limited, CPUs above zero: \(limits)")
+            throw HostError(
+                .badRequest, "a lease needs memory, processes and, where limited, CPUs above zero: \(limits)")
         }
         if limits.cpus != nil, missing.contains(.cpuset) {
             throw HostError(.unsupported, "a lease cannot be pinned here: the cpuset cgroup controller is missing")

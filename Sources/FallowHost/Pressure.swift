@@ -37,7 +37,8 @@ public struct Pressure: Hashable, Sendable {
                 let parts = word.split(separator: "=")
                 if parts.count == 2 { values[parts[0]] = parts[1] }
             }
-            guard let short = values["avg10"].flatMap({ Double($0) }), let middle = values["avg60"].flatMap({ Double($0) }),
+            guard let short = values["avg10"].flatMap({ Double($0) }),
+                let middle = values["avg60"].flatMap({ Double($0) }),
                 let long = values["avg300"].flatMap({ Double($0) }), let total = values["total"].flatMap({ Int64($0) })
             else { continue }
             shares[name] = Share(

@@ -66,7 +66,8 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
 private func check(_ request: SpawnRequest) throws(HostError) {
     func refuse(_ sentence: String) -> HostError { HostError(.badRequest, sentence, path: request.executable) }
     guard request.executable.hasPrefix("/") else { throw refuse("the executable must be an absolute path") }
-    let texts = [request.executable, request.workingDirectory] + request.arguments + request.cgroupProcsFiles
+    let texts =
+        [request.executable, request.workingDirectory] + request.arguments + request.cgroupProcsFiles
         + request.environment.flatMap { [$0.key, $0.value] }
     guard !texts.contains(where: { $0.utf8.contains(0) }) else {
         throw refuse("neither paths, arguments nor the environment may hold a zero byte")

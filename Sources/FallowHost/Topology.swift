@@ -51,7 +51,8 @@ public struct Topology: Hashable, Sendable {
         var nodeOfCPU: [Int: Int] = [:]
         for name in HostFile.names(in: "\(system)/node") where name.hasPrefix("node") {
             guard let node = Int(name.dropFirst(4)),
-                let text = HostFile.trimmed("\(system)/node/\(name)/cpulist"), let members = MachineCPUSet(parsing: text)
+                let text = HostFile.trimmed("\(system)/node/\(name)/cpulist"),
+                let members = MachineCPUSet(parsing: text)
             else { continue }
             for cpu in members { nodeOfCPU[cpu] = node }
         }

@@ -4,7 +4,8 @@ import Glibc
 import Testing
 
 /// A shell that ignores what can be ignored and keeps children running.
-let stubborn = "trap '' TERM INT HUP; while :; do sleep 100 & sleep 0.001 & : & wait -n 2>/dev/null; [ $(jobs | wc -l) -gt 20 ] && wait; done"
+let stubborn =
+    "trap '' TERM INT HUP; while :; do sleep 100 & sleep 0.001 & : & wait -n 2>/dev/null; [ $(jobs | wc -l) -gt 20 ] && wait; done"
 
 func startStubborn(in cgroup: LeaseCgroup) throws -> SpawnedProcess {
     try spawn(
@@ -117,7 +118,8 @@ func startStubborn(in cgroup: LeaseCgroup) throws -> SpawnedProcess {
     @Test(arguments: modes) func usageIsMeasured(mode: CgroupMode) throws {
         try withTree(mode: mode) { tree in
             let cgroup = try tree.create(lease, limits: .ample)
-            let script = "x = bytearray(64 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nimport time\ntime.sleep(60)"
+            let script =
+                "x = bytearray(64 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nimport time\ntime.sleep(60)"
             let process = try spawn(
                 SpawnRequest(
                     executable: "/usr/bin/python3", arguments: ["-c", script], cgroupProcsFiles: cgroup.procsFiles))

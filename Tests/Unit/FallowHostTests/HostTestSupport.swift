@@ -117,7 +117,8 @@ func runShell(_ script: String, in folder: String, _ change: (inout SpawnRequest
 {
     let output = open("\(folder)/output", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     defer { close(output) }
-    var request = SpawnRequest(executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"])
+    var request = SpawnRequest(
+        executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"])
     request.descriptors = [1: output, 2: output]
     change(&request)
     let status = waitForEnd(try spawn(request))

@@ -86,7 +86,8 @@ import Testing
         try withFolder { folder in
             let (_, output) = try runShell(
                 "grep NoNewPrivs /proc/self/status; cat /proc/self/oom_score_adj; ulimit -c; ulimit -n; [ $(ps -o sid= -p $$) = $$ ] && echo leader",
-                in: folder) { $0.limits.openFiles = 77 }
+                in: folder
+            ) { $0.limits.openFiles = 77 }
             #expect(output == "NoNewPrivs:\t1\n1000\n0\n77\nleader\n")
         }
     }
@@ -145,9 +146,11 @@ import Testing
 
     @Test(.enabled(if: isRoot, needsRoot)) func becomesTheUserWhollyAndForGood() throws {
         try withFolder { folder in
-            let identity = UserIdentity(uid: UserID(54321), name: "nobody", gid: 54322, groups: [54322, 54400], home: "/")
+            let identity = UserIdentity(
+                uid: UserID(54321), name: "nobody", gid: 54322, groups: [54322, 54400], home: "/")
             let (_, output) = try runShell(
-                "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|CapAmb)' /proc/self/status", in: folder) { $0.identity = identity }
+                "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|CapAmb)' /proc/self/status", in: folder
+            ) { $0.identity = identity }
             #expect(
                 output == """
                     Uid:\t54321\t54321\t54321\t54321

@@ -27,7 +27,9 @@ import Testing
                 try cgroup.remove()
             }
             milliseconds.sort()
-            print("vacate \(mode.rawValue), \(burnersPerCPU) burners a CPU: p50 \(milliseconds[rounds / 2]) ms, p99 \(milliseconds[rounds * 99 / 100 - 1]) ms, max \(milliseconds[rounds - 1]) ms")
+            print(
+                "vacate \(mode.rawValue), \(burnersPerCPU) burners a CPU: p50 \(milliseconds[rounds / 2]) ms, p99 \(milliseconds[rounds * 99 / 100 - 1]) ms, max \(milliseconds[rounds - 1]) ms"
+            )
             #expect(milliseconds[rounds / 2] < 40)
         }
     }
@@ -36,7 +38,8 @@ import Testing
         // A vacate whose time is over before it begins: the killed are still there when it looks, if it looks at once.
         try withTree(mode: .automatic) { tree in
             let cgroup = try tree.create(LeaseID(1), limits: LeaseLimits(memory: .gibibytes(2), processes: 20))
-            let script = "x = bytearray(1 << 30)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint('ready', flush=True)\nimport time\ntime.sleep(60)"
+            let script =
+                "x = bytearray(1 << 30)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint('ready', flush=True)\nimport time\ntime.sleep(60)"
             var ends: [Int32] = [0, 0]
             pipe(&ends)
             let process = try spawn(
