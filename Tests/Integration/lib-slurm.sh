@@ -2,7 +2,7 @@
 # State is one temporary folder, ports are free ones, and everything started here is ended by slurm_down (set as the
 # EXIT trap by slurm_up). Needs root (slurmd does), munged, slurmctld, slurmd.
 #
-#   slurm_up "plugstack line" ["extra slurm.conf text"]     slurm_down
+#   slurm_up "plugstack line" ["extra slurm.conf text"]     slurm_down      (@STATE@ in the line is our folder)
 #   agent_up NODE MODE, agent_down NODE                     a fake agent behind RUNTIME.NODE/report.sock
 #   prove "sentence" command...                             one line per claim; a false one fails the script at its end
 
@@ -17,7 +17,7 @@ prove() {
     if "$@"; then
         PROVEN=$((PROVEN + 1)); echo "  holds: $claim"
     else
-        BROKEN=$((BROKEN + 1)); echo "  FAILS: $claim   ($*)"
+        BROKEN=$((BROKEN + 1)); echo "  FAILS: $claim   (${*:1:1})"
     fi
 }
 
@@ -53,7 +53,7 @@ slurm_up() {
     munged --key-file="$STATE/munge/key" --socket="$STATE/mrun/munge.sock" --pid-file="$STATE/mrun/munged.pid" \
         --log-file="$STATE/munge/log" --seed-file="$STATE/munge/seed" --num-threads=2 || return 1
     port=$(free_ports); host=$(hostname -s)
-    echo "$plugstack" > "$STATE/etc/plugstack.conf"
+    echo "${plugstack//@STATE@/$STATE}" > "$STATE/etc/plugstack.conf"
     echo "CgroupPlugin=cgroup/v1" > "$STATE/etc/cgroup.conf"
     cat > "$SLURM_CONF" <<C
 ClusterName=plugin
@@ -103,9 +103,9 @@ C
     echo "the nodes did not become idle" >&2; timeout 2 sinfo >&2; return 1
 }
 
-slurm_reread() { # slurmstepd reads plugstack.conf anew at each step, slurmd at SIGHUP
+slurm_reread() { # slurmstepd reads plugstack.conf anew at each step; slurmd learns of an epilog at its start alone
     local node
-    echo "$1" > "$STATE/etc/plugstack.conf"
+    echo "${1//@STATE@/$STATE}" > "$STATE/etc/plugstack.conf"
     for node in node0 node1 node2; do kill -HUP "$(cat "$STATE/run/slurmd.$node.pid")"; done
     sleep 0.5
 }
@@ -114,7 +114,7 @@ slurm_down() {
     local pid file node
     trap - EXIT
     [ -n "${STATE:-}" ] || return 0
-    timeout 5 scancel --user=root --full > /dev/null 2>&1
+    timeout 5 squeue -h -o %A 2>/dev/null | xargs -r timeout 5 scancel --full > /dev/null 2>&1
     for _ in $(seq 100); do [ -z "$(timeout 2 squeue -h 2>/dev/null)" ] && break; sleep 0.05; done
     for node in "${!AGENT_PID[@]}"; do agent_down "$node"; done
     for file in "$STATE"/run/slurmd.*.pid "$STATE"/run/slurmctld.pid "$STATE"/mrun/munged.pid; do
@@ -141,7 +141,8 @@ agent_up() { # NODE MODE
 agent_down() { # NODE
     local fd=${AGENT_FD[$1]:-}
     [ -n "$fd" ] && exec {fd}>&-
-    [ -n "${AGENT_PID[$1]:-}" ] && kill -CONT "${AGENT_PID[$1]}" 2>/dev/null && wait "${AGENT_PID[$1]}" 2>/dev/null
+    # By its pid: the agents started after it hold its standard input open too.
+    [ -n "${AGENT_PID[$1]:-}" ] && kill -KILL "${AGENT_PID[$1]}" 2>/dev/null && wait "${AGENT_PID[$1]}" 2>/dev/null
     unset "AGENT_PID[$1]" "AGENT_FD[$1]"
     rm -f "$STATE/run.$1"/report.sock "$STATE/run.$1"/breaker.*
 }

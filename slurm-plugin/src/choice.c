@@ -19,13 +19,16 @@ static const struct {
 	const char *variable; /* in the environment */
 	const char *carried;  /* as Slurm hands our job control variable to the job's environment */
 	const char *leaked;   /* as Slurm leaves the option of a job in that job's environment */
+	const char *handed;   /* as salloc and srun leave it in the environment of what they start */
 	const char *form;
 	const char *example;
 } names[] = {
 	[SERVERLESS] = {"--serverless", "FALLOW_SERVERLESS", "SLURM_SPANK_FALLOW_SERVERLESS",
-			"SLURM_SPANK__SLURM_SPANK_OPTION_fallow_serverless", FALLOW_SERVERLESS_FORM, "cpus=2,mem=4G"},
+			"SLURM_SPANK__SLURM_SPANK_OPTION_fallow_serverless", "_SLURM_SPANK_OPTION_fallow_serverless",
+			FALLOW_SERVERLESS_FORM, "cpus=2,mem=4G"},
 	[REMOTE_MEM] = {"--remote-mem", "FALLOW_REMOTE_MEM", "SLURM_SPANK_FALLOW_REMOTE_MEM",
-			"SLURM_SPANK__SLURM_SPANK_OPTION_fallow_remote_mem", FALLOW_REMOTE_MEM_FORM, "64G,durable"},
+			"SLURM_SPANK__SLURM_SPANK_OPTION_fallow_remote_mem", "_SLURM_SPANK_OPTION_fallow_remote_mem",
+			FALLOW_REMOTE_MEM_FORM, "64G,durable"},
 };
 
 /* What the command line said, filled by the option callbacks (which Slurm may call twice). */
@@ -101,6 +104,7 @@ void fallow_choice_forget_outer_job(void)
 {
 	for (int which = SERVERLESS; which <= REMOTE_MEM; which++) {
 		unsetenv(names[which].leaked);
+		unsetenv(names[which].handed);
 		unsetenv(names[which].carried);
 	}
 }

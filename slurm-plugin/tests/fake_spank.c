@@ -10,6 +10,10 @@ struct fake_spank fake;
 
 void fake_begin(spank_context_t context)
 {
+	for (int i = 0; i < 64; i++)
+		free(fake.job_env[i]);
+	for (int i = 0; i < 8; i++)
+		free(fake.control_env[i]);
 	memset(&fake, 0, sizeof fake);
 	fake.context = context;
 	fake.job = 7;

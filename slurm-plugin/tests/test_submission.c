@@ -105,14 +105,15 @@ static void command_line_wins(void)
 static void nested(void)
 {
 	static const char *const names[] = {LEAKED "serverless", LEAKED "remote_mem", "SLURM_SPANK_FALLOW_SERVERLESS",
-					    "SLURM_SPANK_FALLOW_REMOTE_MEM"};
-	for (int i = 0; i < 4; i++)
+					    "SLURM_SPANK_FALLOW_REMOTE_MEM", "_SLURM_SPANK_OPTION_fallow_serverless",
+					    "_SLURM_SPANK_OPTION_fallow_remote_mem"};
+	for (int i = 0; i < 6; i++)
 		setenv(names[i], "auto", 1);
 	begin(S_CTX_LOCAL); /* a step belongs to the job: srun keeps them */
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		CHECK(getenv(names[i]) != NULL, "(%s)", names[i]);
 	begin(S_CTX_ALLOCATOR);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		CHECK(getenv(names[i]) == NULL, "(%s)", names[i]);
 }
 
