@@ -93,7 +93,9 @@ proves 'a function runs as its user, and with no_new_privs' identity
 proves 'functions never run as root' refuses 'never|root' fallow invoke "$library" seven
 limit() { # FUNCTION HIGHEST
 	local count
-	count=$(as "$user" fallow invoke "$library" "$1" --output - --mem 256M) && [ "$count" -ge 1 ] && [ "$count" -le "$2" ] || { echo "$count"; return 1; }
+	count=$(as "$user" fallow invoke "$library" "$1" --output - --mem 256M)
+	echo "$count of at most $2"
+	[ "${count:-0}" -ge 1 ] && [ "$count" -le "$2" ]
 }
 proves 'processes of a lease are limited' limit fork_many 64
 proves 'open files of a lease are limited' limit open_many 256
