@@ -63,7 +63,7 @@ let package = Package(
         room("FallowModel"),
         .target(name: "CFallowReport", cSettings: c),
         .target(name: "CLinux", cSettings: c),
-        .systemLibrary(name: "CFabric", pkgConfig: "libfabric", providers: [.apt(["libfabric-dev"])]),
+        .target(name: "CFabric", cSettings: c),
         .systemLibrary(name: "CSlurm", providers: [.apt(["libslurm-dev"])]),
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
@@ -89,7 +89,7 @@ let package = Package(
             "FallowExecutor",
             [
                 "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
-                "CLinux", log,
+                "CLinux", "CFallow",
             ]),
         room(
             "FallowClient",
@@ -122,9 +122,28 @@ let package = Package(
         .target(name: "CFallow", cSettings: c),
         .target(
             name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
-            swiftSettings: swift),
+            exclude: ["libfallow.map"], swiftSettings: swift,
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-stdlib", "-Xlinker",
+                    "--version-script=\(Context.packageDirectory)/Sources/libfallow/libfallow.map",
+                    "-Xlinker", "-soname=libfallow.so.0",
+                ])
+            ]),
 
-        // Tests: one folder a module, mirroring Sources.
+        // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
+        .target(
+            name: "FallowTestSupport",
+            dependencies: [
+                "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "fallow-executor",
+            ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
+        tests(
+            "FallowExecutorTests",
+            [
+                "FallowExecutor", "FallowWire", "FallowTransport", "TransportShm", "FallowLocal", "FallowModel",
+                "FallowTestSupport",
+            ]),
+        tests("FallowClientTests", ["FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport"]),
     ]
 )

@@ -37,21 +37,21 @@ struct InvocationRun {
     private func oneByOne() throws -> Result {
         var result = Result()
         var output = [UInt8](repeating: 0, count: lease.outputBytes)
-        var last = InvocationResult(byteCount: 0, returnValue: 0)
+        var byteCount = 0
         let name = Array(function.utf8)
         for _ in 0..<count {
             let begun = ContinuousClock.now
-            last = try name.withUnsafeBytes { name in
+            let done = try name.withUnsafeBytes { name in
                 try payload.withUnsafeBytes { payload in
                     try output.withUnsafeMutableBytes { try lease.invoke(name, payload, into: $0, timeout: timeout) }
                 }
             }
             result.latencies.record(UInt64(max(1, (ContinuousClock.now - begun).nanoseconds)))
             result.count += 1
-            if last.returnValue != 0 { result.nonzero += 1 }
+            (byteCount, result.returnValue) = (done.byteCount, done.returnValue)
+            if done.returnValue != 0 { result.nonzero += 1 }
         }
-        result.returnValue = last.returnValue
-        result.output = Array(output.prefix(last.byteCount))
+        result.output = Array(output.prefix(byteCount))
         return result
     }
 
@@ -61,10 +61,9 @@ struct InvocationRun {
         var submitted = 0
         while result.count < count {
             while submitted < count, underWay.count < concurrency {
-                do {
-                    underWay.append((try lease.submit(function, payload), .now))
-                    submitted += 1
-                } catch let error as FallowError where error.code == .full && !underWay.isEmpty { break }
+                guard let future = try submitIfRoom(mayWait: !underWay.isEmpty) else { break }
+                underWay.append((future, .now))
+                submitted += 1
             }
             let index = try Future.waitAny(underWay.map(\.future), timeout: timeout)
             let done = underWay.remove(at: index)
@@ -76,5 +75,15 @@ struct InvocationRun {
             if reply.returnValue != 0 { result.nonzero += 1 }
         }
         return result
+    }
+
+    /// Starts one invocation; nil when every slot is in flight and there is something to wait for.
+    private func submitIfRoom(mayWait: Bool) throws -> Future? {
+        do {
+            return try lease.submit(function, payload)
+        } catch {
+            guard error.code == .full, mayWait else { throw error }
+            return nil
+        }
     }
 }

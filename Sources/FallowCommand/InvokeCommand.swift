@@ -199,5 +199,6 @@ struct InvokeCommand: AsyncParsableCommand {
 
 /// A sentence on standard error.
 func printError(_ sentence: String) {
-    fputs(sentence + "\n", stderr)
+    let line = Array((sentence + "\n").utf8)
+    _ = Glibc.write(2, line, line.count)
 }
