@@ -3,9 +3,11 @@
 
 # The lab's folders in every hierarchy: the keep, and what the agents made. The id is in the name, so all of it is ours.
 lab_cgroups() {
-	local mount
+	local mount folder
 	while read -r mount; do
-		[ ! -d "$mount/fallow-lab-$id" ] || printf '%s\n' "$mount/fallow-lab-$id"
+		for folder in "$mount/fallow-lab-$id" "$mount/fallow-lab-$id.keep"; do
+			[ ! -d "$folder" ] || printf '%s\n' "$folder"
+		done
 	done < <(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts)
 }
 

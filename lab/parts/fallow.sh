@@ -18,7 +18,10 @@ copy_programs() {
 		[ -x "$(bin)/$program" ] || fail "there is no $(bin)/$program; 'make build' builds it, FALLOW_BIN names another folder"
 		cp --reflink=auto "$(bin)/$program" "$state/bin/"
 	done
-	chmod 755 "$state/bin"/*
+	mkdir "$state/lib"
+	cp "$(bin)/libfallow-c.so" "$state/lib/libfallow.so.0"
+	ln -s libfallow.so.0 "$state/lib/libfallow.so"
+	chmod 755 "$state/bin"/* "$state/lib/libfallow.so.0"
 	stage "programs: copied from $(bin)"
 }
 
@@ -94,7 +97,7 @@ start_fallow_daemon() { # NAME CONFIGURATION
 	local level=info
 	[ "$debug" = 0 ] || level=debug
 	start_daemon "$1" "SLURM_CONF=$state/etc/slurm.conf" "FALLOW_CONFIG=$state/etc/fallow.$2.yaml" \
-		"FALLOW_LOG_LEVEL=$level" "$state/bin/${1%%.*}"
+		"$state/bin/${1%%.*}" --log-level "$level"
 }
 
 # The lab is up when fallowctld has heard of every agent and every node offers something.

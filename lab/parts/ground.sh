@@ -52,7 +52,7 @@ keep_mount() {
 }
 
 make_keep() {
-	mkdir -p "$(keep_mount)/fallow-lab-$id/daemons" || fail "cannot make a cgroup under $(keep_mount)"
+	mkdir -p "$(keep_mount)/fallow-lab-$id.keep" || fail "cannot make a cgroup under $(keep_mount)"
 }
 
 # Starts a daemon in the keep, detached, with a clean environment; its pid goes to pids/NAME, its command line (to
@@ -60,7 +60,7 @@ make_keep() {
 start_daemon() { # NAME [VARIABLE=VALUE ...] PROGRAM ARGUMENTS...
 	local name=$1 keep
 	shift
-	keep=$(keep_mount)/fallow-lab-$id/daemons
+	keep=$(keep_mount)/fallow-lab-$id.keep
 	rm -f "$state/pids/$name"
 	(
 		echo "$BASHPID" >"$keep/cgroup.procs"
@@ -79,7 +79,7 @@ start_daemon() { # NAME [VARIABLE=VALUE ...] PROGRAM ARGUMENTS...
 # Is the daemon's recorded pid alive, and in the keep? (A pid can be somebody else's by now.)
 daemon_alive() { # NAME
 	local pid
-	pid=$(cat "$state/pids/$1" 2>/dev/null) && grep -qs "/fallow-lab-$id/" "/proc/$pid/cgroup" &&
+	pid=$(cat "$state/pids/$1" 2>/dev/null) && grep -qs "/fallow-lab-$id.keep" "/proc/$pid/cgroup" &&
 		! grep -qs '^State:.Z' "/proc/$pid/status"
 }
 

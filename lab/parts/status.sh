@@ -6,7 +6,6 @@ print_environment() { # FOLDER
 	printf 'export FALLOW_LAB=%q\n' "$state"
 	printf 'export SLURM_CONF=%q\n' "$state/etc/slurm.conf"
 	[ "$with_daemons" = 1 ] || return 0
-	# shellcheck disable=SC2016
 	printf 'export PATH=%q:"$PATH"\n' "$state/bin"
 	printf 'export FALLOW_CONTROLLER_URL=http://127.0.0.1:%d\n' "$(controller_port)"
 	printf 'export FALLOW_MUNGE_SOCKET=%q\n' "$state/mrun/munge.sock"

@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# lib.sh: what the numbered scripts share; sourced. Each script starts its own lab, proves its claims in order, and ends with
+# "N passed, M failed". Whatever happens, its lab and its files are gone afterwards.
+#
+#   start_lab [options of lab/cluster up]       programs NAME...     compile test programs into $work/bin
+#   proves SENTENCE COMMAND...                  "ok N - SENTENCE", or "not ok" with what the command said
+#   as USER COMMAND...                          with an ordinary user's identity
+#   within SECONDS COMMAND...                   waits until the command succeeds
+#   finish                                      the last line of every script
+set -uo pipefail
+umask 022
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tree=$(cd "$here/../.." && pwd)
+# Two ordinary users that every Debian has.
+# shellcheck disable=SC2034
+user=games other=mail
+passed=0 failed=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/fallow-test.XXXXXX")
+chmod 755 "$work"
+mkdir -m 1777 "$work/scratch"
+mkdir "$work/bin"
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+[ "$(id -u)" = 0 ] || { echo "must be run as root: the lab's slurmd starts steps as their users" >&2; exit 1; }
+
+clean_up() {
+	trap - EXIT
+	trap '' INT TERM HUP
+	local job
+	for job in $(jobs -p); do kill "$job" 2>/dev/null; done
+	[ ! -f "$work/lab/lab" ] || "$tree/lab/cluster" down "$work/lab" >"$work/down" 2>&1 || { cat "$work/down"; failed=$((failed + 1)); }
+	wait 2>/dev/null
+	rm -rf "$work"
+}
+
+start_lab() {
+	if ! "$tree/lab/cluster" up --dir "$work/lab" "$@" >"$work/up" 2>&1; then
+		cat "$work/up"
+		echo "the lab did not start"
+		exit 1
+	fi
+	eval "$("$tree/lab/cluster" env "$work/lab")"
+	cd "$work/scratch" || exit 1
+}
+
+stop_lab() { "$tree/lab/cluster" down "$work/lab" >"$work/down" 2>&1 || { cat "$work/down"; return 1; }; }
+
+# Compiles programs/NAME.c: `functions` and `rfaas_functions` to libraries, the others to programs linked with libfallow.
+programs() {
+	local name
+	for name in "$@"; do
+		case $name in
+		*functions) gcc -shared -fPIC -o "$work/bin/lib$name.so" "$here/programs/$name.c" -D_GNU_SOURCE -O2 -Wall -Wextra \
+			-Werror -I"$tree/Sources/CFallow/include" ;;
+		*) gcc -o "$work/bin/$name" "$here/programs/$name.c" -D_GNU_SOURCE -O2 -Wall -Wextra -Werror \
+			-I"$tree/Sources/CFallow/include" -L"$FALLOW_LAB/lib" -l:libfallow.so.0 -Wl,-rpath,"$FALLOW_LAB/lib" ;;
+		esac || { echo "cannot compile $name"; exit 1; }
+	done
+}
+
+proves() { # SENTENCE COMMAND...
+	local sentence=$1
+	shift
+	if "$@" >"$work/said" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok $((passed + failed)) - $sentence"
+	else
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) - $sentence"
+		printf '    $ %s\n' "$*"
+		tail -n 20 "$work/said" | sed 's/^/    /'
+	fi
+}
+
+finish() {
+	clean_up
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
+
+as() { # USER COMMAND...
+	local name=$1
+	shift
+	setpriv --reuid="$name" --regid="$(id -g "$name")" --init-groups env HOME=/tmp USER="$name" "$@"
+}
+
+within() { # SECONDS COMMAND...
+	local deadline=$((${EPOCHREALTIME/./} + $(microseconds "$1")))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt "$deadline" ] || { "$@"; return; }
+		sleep 0.02
+	done
+}
+
+microseconds() { awk -v seconds="$1" 'BEGIN { printf "%d", seconds * 1e6 }'; }
+now_us() { printf '%s\n' "${EPOCHREALTIME/./}"; }
+
+gives() { # STATUS COMMAND...: the command ends with just this status, within a minute
+	local want=$1 status=0
+	shift
+	timeout 60 "$@" || status=$?
+	[ "$status" = "$want" ] || { echo "status $status instead of $want"; return 1; }
+}
+
+refuses() { # PATTERN COMMAND...: the command fails, by no signal and in time, and what it says matches
+	local pattern=$1 status=0 said
+	shift
+	said=$(timeout 60 "$@" 2>&1 </dev/null) || status=$?
+	if [ "$status" = 0 ] || [ "$status" -ge 124 ]; then
+		printf 'status %s, said: %s\n' "$status" "${said:0:400}"
+		return 1
+	fi
+	grep -qiE -- "$pattern" <<<"$said" || { printf 'nothing like "%s" in: %s\n' "$pattern" "${said:0:400}"; return 1; }
+}
+
+daemon_pid() { cat "$FALLOW_LAB/pids/$1"; }
+daemons_live() { # NAME...
+	local name
+	for name in "$@"; do
+		grep -qs '^State:.[^Z]' "/proc/$(daemon_pid "$name")/status" && continue
+		echo "$name has ended:"
+		tail -n 5 "$FALLOW_LAB/log/$name.out"
+		return 1
+	done
+}
+client_socket() { printf '%s\n' "$FALLOW_LAB/run/$1/client.sock"; } # NODE
+no_node_drained() { ! sinfo -h -o '%N %T %E' | grep -iE 'drain|down|fail'; }
+
+# The processes in the cgroups of a node's leases.
+lease_pids() { # NODE
+	find /sys/fs/cgroup/*/fallow-lab-"$(lab_id)"/"$1" /sys/fs/cgroup/fallow-lab-"$(lab_id)"/"$1" -name cgroup.procs \
+		-exec cat {} + 2>/dev/null | sort -un
+}
+lab_id() { sed -n 's/^id=\([0-9a-f]*\) .*/\1/p' "$FALLOW_LAB/lab"; }
+
+# A shared file of heartbeats that everybody may write.
+beats_file() { # NAME
+	: >"$work/scratch/$1" && chmod 666 "$work/scratch/$1" && printf '%s\n' "$work/scratch/$1"
+}
