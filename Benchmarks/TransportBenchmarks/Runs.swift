@@ -94,7 +94,7 @@ private func start(_ what: String, _ argument: String, passing: CInt?, output: C
     let words: [String] = ["taskset", "-c", "1", program, what, argument]
     var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     argv.append(nil)
-    defer { argv.forEach { free($0) } }
+    defer { for word in argv { free(word) } }
     var child: pid_t = 0
     let code = posix_spawnp(&child, "taskset", &actions, nil, &argv, nil)
     if let high { close(high) }

@@ -33,7 +33,7 @@ extension TransportTests {
                             if error == .peerLost { break }
                         }
                     }
-                    servers.forEach { $0.join() }
+                    for server in servers { server.join() }
                 }
             }
             func end() {
@@ -180,7 +180,7 @@ extension TransportTests {
                 send(descriptor, bytes, bytes.count, CInt(MSG_NOSIGNAL))
             }
             try serving.exchange(worker: 1)
-            (silent + talking).forEach { close($0) }
+            for descriptor in silent + talking { close(descriptor) }
             try serving.exchange(worker: 2)
         }
 

@@ -105,7 +105,7 @@ final class PeerProcess {
         if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
         var child: pid_t = 0
         var argv = ([path] + arguments).map { strdup($0) } + [nil]
-        defer { argv.forEach { free($0) } }
+        defer { for word in argv { free(word) } }
         let code = posix_spawn(&child, path, &actions, nil, &argv, nil)
         close(pipes[1])
         // Any close of a descriptor of the arena drops this process's locks on it, but there are none yet.
