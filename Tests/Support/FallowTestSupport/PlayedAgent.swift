@@ -131,7 +131,8 @@ public final class PlayedAgent: @unchecked Sendable {
                 LocalReply(
                     id: request.id, kind: .status,
                     status: AgentStatus(
-                        node: NodeName("test"), version: "0", leases: session.leases.count, controllerReachable: false)))
+                        node: NodeName("test"), version: "0", leases: session.leases.count, controllerReachable: false))
+            )
         }
     }
 
