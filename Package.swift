@@ -66,7 +66,7 @@ let package = Package(
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
-        room("FallowPolicy", ["FallowModel"]),
+        room("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
 
         // Layer 2: mechanisms.
