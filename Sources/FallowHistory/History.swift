@@ -43,7 +43,8 @@ public final class History: Sendable {
             try database.read { db in
                 guard try !Schema.migrator.hasBeenSuperseded(db) else {
                     throw HistoryError(
-                        .newer, "the history \(path) was written by a newer version of fallow: use that, or another file")
+                        .newer,
+                        "the history \(path) was written by a newer version of fallow: use that, or another file")
                 }
                 if let word = try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), word != "ok" {
                     throw HistoryError(

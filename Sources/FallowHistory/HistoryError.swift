@@ -34,7 +34,8 @@ public struct HistoryError: Error, CustomStringConvertible, Sendable, Hashable {
             self.init(.full, "the history \(path) has no room (\(words)): free some, nothing else is needed")
         case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
             self.init(
-                .readOnly, "the history \(path) cannot be written (\(words)): state_directory must be on a writable disk")
+                .readOnly,
+                "the history \(path) cannot be written (\(words)): state_directory must be on a writable disk")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             self.init(
                 .corrupt, "the history \(path) is damaged (\(words)): move it away, or restore it from a copy")

@@ -56,11 +56,14 @@ struct SlurmLibrary {
             return unsafeBitCast(symbol, to: type)
         }
         loadJobs = try function("slurm_load_jobs", LoadJobs.self)
-        freeJobs = try function("slurm_free_job_info_msg", (@convention(c) (UnsafeMutablePointer<job_info_msg_t>?) -> Void).self)
+        freeJobs = try function(
+            "slurm_free_job_info_msg", (@convention(c) (UnsafeMutablePointer<job_info_msg_t>?) -> Void).self)
         loadNodes = try function("slurm_load_node", LoadNodes.self)
-        freeNodes = try function("slurm_free_node_info_msg", (@convention(c) (UnsafeMutablePointer<node_info_msg_t>?) -> Void).self)
+        freeNodes = try function(
+            "slurm_free_node_info_msg", (@convention(c) (UnsafeMutablePointer<node_info_msg_t>?) -> Void).self)
         cpusOnNode = try function("slurm_job_cpus_allocated_str_on_node", CPUsOnNode.self)
-        makeHostList = try function("slurm_hostlist_create", (@convention(c) (UnsafePointer<CChar>?) -> OpaquePointer?).self)
+        makeHostList = try function(
+            "slurm_hostlist_create", (@convention(c) (UnsafePointer<CChar>?) -> OpaquePointer?).self)
         shiftHost = try function("slurm_hostlist_shift", ShiftHost.self)
         freeHostList = try function("slurm_hostlist_destroy", (@convention(c) (OpaquePointer?) -> Void).self)
         lastError = try function("slurm_get_errno", (@convention(c) () -> Int32).self)

@@ -57,3 +57,11 @@ extension ClusterPolicy {
         report.jobs.filter { $0.endedAt == nil }.reduce(AbstractCoreSet()) { $0.union($1.cores) }.count
     }
 }
+
+extension ClusterPolicy {
+    /// Where a node's agent listens; nil when it never reported.
+    public func agentURL(of node: NodeName) -> String? { nodes[node]?.report.agentURL }
+
+    /// Why a lease ended that is remembered to have ended.
+    public func endReason(of lease: LeaseID) -> LeaseEnd? { ended[lease] }
+}
