@@ -175,15 +175,18 @@ static void make_devices(const struct clinux_spawn_request *request, int channel
 	    symlink("/proc/self/fd/1", "/dev/stdout") < 0 || symlink("/proc/self/fd/2", "/dev/stderr") < 0)
 		fail(channel, CLINUX_STEP_DEVICES, -1);
 	/* Pages in here are charged to the lease's cgroup. */
-	if (mkdir("/dev/shm", 0755) < 0 || mount("fallow", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") < 0)
+	if (mkdir("/dev/shm", 0755) < 0 ||
+	    mount("fallow", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") < 0)
 		fail(channel, CLINUX_STEP_DEVICES, -1);
 }
 
 static void reset_signals(void)
 {
-	struct sigaction standard = {.sa_handler = SIG_DFL};
+	/* Raw calls: glibc refuses its own two signals, which a parent may have left ignored. All zeros is SIG_DFL in the
+	 * kernel's structure, on every architecture; it is refused for KILL and STOP, which need none. */
+	static const unsigned long standard[8];
 	for (int signal = 1; signal < _NSIG; signal++)
-		sigaction(signal, &standard, NULL); /* refused for KILL, STOP and glibc's own: those are default already */
+		syscall(SYS_rt_sigaction, signal, standard, NULL, _NSIG / 8);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -1,4 +1,4 @@
-/// One newline-delimited message: its bytes without the newline, and the descriptors that came with its first byte.
+/// One newline-delimited message: its bytes without the newline, and the descriptors that were sent with it.
 ///
 /// Whoever takes it owns the descriptors and closes them.
 public struct LineMessage: Hashable, Sendable {
@@ -25,36 +25,40 @@ public struct LineReader: Sendable {
     /// Whether a line has begun and not ended, as after a peer closed in the middle of one.
     public var isWithinLine: Bool { !line.isEmpty || !lineDescriptors.isEmpty }
 
-    /// Adds what one receive brought. The descriptors belong to the last line that begins in these bytes: the kernel gathers
-    /// messages without descriptors before it, and ends a receive with the message that carries some (unix(7)).
+    /// Adds what one receive brought. The descriptors go to the last line that begins in these bytes.
+    ///
+    /// A stream's receive may return several sends at once, but ends after the first that carried descriptors. Since a sender of
+    /// lines sends each by itself, the descriptors' line is the last that begins here.
     /// - Throws: `.overLimit`; the reader is of no use after that but for `takeDescriptors`.
     public mutating func append(_ bytes: some Sequence<UInt8>, descriptors: [Int32] = []) throws(LocalError) {
-        let bytes = Array(bytes)
-        let newline = UInt8(ascii: "\n")
-        let lastStart = bytes.dropLast().lastIndex(of: newline).map { $0 + 1 } ?? 0
-        for (index, byte) in bytes.enumerated() {
-            if index == lastStart { try add(descriptors) }
-            if byte == newline {
+        let linesBefore = lines.count
+        var tooLong = false
+        for byte in bytes where !tooLong {
+            if byte == UInt8(ascii: "\n") {
                 lines.append(LineMessage(bytes: line, descriptors: lineDescriptors))
                 line = []
                 lineDescriptors = []
-            } else {
-                guard line.count < lineLimitBytes else {
-                    if index < lastStart { lineDescriptors += descriptors }
-                    throw LocalError(.overLimit, "a message is longer than the \(lineLimitBytes) bytes allowed")
-                }
+            } else if line.count < lineLimitBytes {
                 line.append(byte)
+            } else {
+                tooLong = true
             }
         }
-    }
-
-    private mutating func add(_ descriptors: [Int32]) throws(LocalError) {
-        lineDescriptors += descriptors
-        guard lineDescriptors.count <= LocalConnection.descriptorLimit else {
+        let owner: Int
+        if line.isEmpty, lines.count > linesBefore {
+            lines[lines.count - 1].descriptors += descriptors
+            owner = lines[lines.count - 1].descriptors.count
+        } else {
+            lineDescriptors += descriptors
+            owner = lineDescriptors.count
+        }
+        guard !tooLong else {
+            throw LocalError(.overLimit, "a message is longer than the \(lineLimitBytes) bytes allowed")
+        }
+        guard owner <= LocalConnection.descriptorLimit else {
             throw LocalError(
                 .overLimit,
-                "a message carried \(lineDescriptors.count) descriptors; at most \(LocalConnection.descriptorLimit) are allowed"
-            )
+                "a message carried \(owner) descriptors; at most \(LocalConnection.descriptorLimit) are allowed")
         }
     }
 

@@ -22,20 +22,32 @@ public struct ByteCount: Hashable, Comparable, Sendable {
     /// Parses `4096`, `512K`, `64M`, `1.5G`, `2T`; an optional `iB` or `B` after the unit is allowed, case does not matter.
     /// - Returns: nil when the text is no amount, is negative, or is beyond 2^62 bytes.
     public init?(parsing text: some StringProtocol) {
-        var digits = text.lowercased()
-        if digits.hasSuffix("ib") { digits.removeLast(2) } else if digits.hasSuffix("b") { digits.removeLast() }
-        let units: [Character: Int] = ["k": 10, "m": 20, "g": 30, "t": 40, "p": 50]
-        var shift = 0
-        if let last = digits.last, let unit = units[last] {
-            shift = unit
-            digits.removeLast()
-        }
-        guard let first = digits.first, first.isNumber, let number = Double(digits), number.isFinite, number >= 0 else {
-            return nil
-        }
-        let scaled = number * Double(Int64(1) << Int64(shift))
-        guard scaled <= Double(Int64(1) << 62) else { return nil }
-        bytes = Int64(scaled)
+        var rest = text.lowercased().utf8[...]
+        let hasB = rest.last == UInt8(ascii: "b")
+        if hasB { rest.removeLast() }
+        let hasI = hasB && rest.last == UInt8(ascii: "i")
+        if hasI { rest.removeLast() }
+        let units: [UInt8: Int64] = [
+            UInt8(ascii: "k"): 10, UInt8(ascii: "m"): 20, UInt8(ascii: "g"): 30, UInt8(ascii: "t"): 40,
+            UInt8(ascii: "p"): 50,
+        ]
+        let unit = rest.last.flatMap { units[$0] }
+        if unit != nil { rest.removeLast() }
+        guard unit != nil || !hasI else { return nil }
+        let scale = Int64(1) << (unit ?? 0)
+
+        let parts = rest.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+        guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy(isDigit) }),
+            let whole = Int64(Substring(parts[0]))
+        else { return nil }
+        let fraction = parts.count == 2 ? Double("0." + Substring(parts[1])) ?? 0 : 0
+        // Whole numbers stay exact; only the fraction goes through floating point.
+        let (scaled, overflow) = whole.multipliedReportingOverflow(by: scale)
+        guard !overflow, scaled <= Int64(1) << 62 else { return nil }
+        let sum = scaled + Int64(fraction * Double(scale))
+        guard sum <= Int64(1) << 62 else { return nil }
+        bytes = sum
     }
 }
 
@@ -49,7 +61,11 @@ extension ByteCount: CustomStringConvertible {
             value /= 1024
             unit += 1
         }
-        let tenths = Int((value * 10).rounded())
+        var tenths = Int((value * 10).rounded())
+        if tenths >= 10_240, unit < units.count - 1 {
+            tenths = 10
+            unit += 1
+        }
         let text = tenths % 10 == 0 || unit == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
         return "\(bytes < 0 ? "-" : "")\(text) \(units[unit])"
     }

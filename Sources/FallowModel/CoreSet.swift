@@ -75,18 +75,26 @@ extension CoreSet: Sequence {
 
 extension CoreSet: CustomStringConvertible {
     /// Parses the kernel's and Slurm's list form: `0-3,8`, with an optional stride `0-30:2`; an empty text is the empty set.
-    /// - Returns: nil when the text is not such a list or names a number above `largestNumber`.
+    /// - Returns: nil when the text is not such a list, names a number above `largestNumber`, or names more numbers than a
+    ///   set can hold.
     public init?(parsing text: some StringProtocol) {
         self.init()
         guard !text.isEmpty else { return }
-        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        // Int() alone would take a sign.
+        let number = { (digits: Substring) -> Int? in
+            digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? Int(digits) : nil
+        }
+        var budget = Self.largestNumber + 1
+        for part in Substring(text).split(separator: ",", omittingEmptySubsequences: false) {
             let strided = part.split(separator: ":", omittingEmptySubsequences: false)
-            let ends = strided[0].split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+            let ends = strided[0].split(separator: "-", omittingEmptySubsequences: false).map(number)
             guard strided.count <= 2, (1...2).contains(ends.count), let first = ends[0],
                 let last = ends[ends.count - 1],
-                let step = strided.count == 2 ? Int(strided[1]) : 1,
-                first >= 0, first <= last, last <= Self.largestNumber, step >= 1
+                let step = strided.count == 2 ? number(strided[1]) : 1,
+                first <= last, last <= Self.largestNumber, step >= 1
             else { return nil }
+            budget -= (last - first) / step + 1
+            guard budget >= 0 else { return nil }
             for number in stride(from: first, through: last, by: step) { insert(number) }
         }
     }

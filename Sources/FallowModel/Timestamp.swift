@@ -5,17 +5,25 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     public var nanosecondsSinceEpoch: Int64
 
     public init(nanosecondsSinceEpoch: Int64) { self.nanosecondsSinceEpoch = nanosecondsSinceEpoch }
-    public init(secondsSinceEpoch: Double) { nanosecondsSinceEpoch = Int64(secondsSinceEpoch * 1e9) }
+    /// Saturates where nanoseconds cannot count that far; not-a-number is the epoch.
+    public init(secondsSinceEpoch: Double) {
+        let nanoseconds = secondsSinceEpoch * 1e9
+        nanosecondsSinceEpoch =
+            nanoseconds.isNaN ? 0 : Int64(exactly: nanoseconds.rounded(.towardZero)) ?? (nanoseconds < 0 ? .min : .max)
+    }
 
     public var secondsSinceEpoch: Double { Double(nanosecondsSinceEpoch) / 1e9 }
 
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanosecondsSinceEpoch < b.nanosecondsSinceEpoch }
+    /// Saturates at the ends of time.
     public static func + (moment: Timestamp, span: Duration) -> Timestamp {
-        Timestamp(nanosecondsSinceEpoch: moment.nanosecondsSinceEpoch + span.nanoseconds)
+        let (sum, overflow) = moment.nanosecondsSinceEpoch.addingReportingOverflow(span.nanoseconds)
+        return Timestamp(nanosecondsSinceEpoch: overflow ? (span < .zero ? .min : .max) : sum)
     }
-    /// The span from `earlier` to `later`; negative when they are the other way round.
+    /// The span from `earlier` to `later`; negative when they are the other way round. Saturates at 292 years.
     public static func - (later: Timestamp, earlier: Timestamp) -> Duration {
-        .nanoseconds(later.nanosecondsSinceEpoch - earlier.nanosecondsSinceEpoch)
+        let (span, overflow) = later.nanosecondsSinceEpoch.subtractingReportingOverflow(earlier.nanosecondsSinceEpoch)
+        return .nanoseconds(overflow ? (later < earlier ? .min : .max) : span)
     }
 
     public init(from decoder: any Decoder) throws {
@@ -33,7 +41,8 @@ extension Duration {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }
-        return product + attoseconds / 1_000_000_000
+        let (sum, sumOverflow) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return sumOverflow ? (seconds < 0 ? .min : .max) : sum
     }
     /// The span in seconds, with a fraction.
     public var inSeconds: Double { Double(nanoseconds) / 1e9 }

@@ -4,7 +4,18 @@
 #define CLINUX_SPAWN_H
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
+
+/* Swift does not see those that glibc spells as macros. */
+enum clinux_limit {
+	CLINUX_LIMIT_CORE = RLIMIT_CORE,
+	CLINUX_LIMIT_FSIZE = RLIMIT_FSIZE,
+	CLINUX_LIMIT_MEMLOCK = RLIMIT_MEMLOCK,
+	CLINUX_LIMIT_NOFILE = RLIMIT_NOFILE,
+	CLINUX_LIMIT_NPROC = RLIMIT_NPROC,
+	CLINUX_LIMIT_STACK = RLIMIT_STACK
+};
 
 /* In the order in which the child takes them. */
 enum clinux_spawn_step {

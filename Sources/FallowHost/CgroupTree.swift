@@ -1,0 +1,134 @@
+public import FallowModel
+internal import Glibc
+public import Logging
+
+/// Our part of the machine's cgroups: one folder per lease, all of them under `<path>/leases`, in every hierarchy in use.
+///
+/// Killing everything is one write to `<mount>/<path>/leases/cgroup.kill` (v2), or freezing, killing and thawing
+/// `<mount>/freezer/<path>/leases` (v1). The first folder of the path gets the lowest CPU weight there is, since weight is decided
+/// where trees diverge. The state is the kernel's: a restarted agent makes a tree of the same path and finds its leases.
+public final class CgroupTree: Sendable {
+    public let path: String
+    /// Controllers that this machine does not offer; a lease that needs one is refused.
+    public let missingControllers: Set<CgroupController>
+    let hierarchies: [CgroupHierarchy]
+    private let logger: Logger
+    /// Parent folders that `destroy` may remove, innermost first.
+    private let removableParents: [String]
+
+    /// Finds the hierarchies and makes the tree's folders where they are not there yet. Needs root.
+    ///
+    /// Under v2 with controllers, processes in `path` itself (an agent started there by systemd with Delegate=yes) are moved to
+    /// `<path>/agent`, because a cgroup with controllers for its children may hold no processes.
+    ///
+    /// - Parameters:
+    ///   - path: relative to the mount: `fallow.slice/fallowd.service`. The first folder must be ours: new, or named `fallow…`.
+    ///   - requires: controllers without which there is no point; they are named in the error.
+    public init(
+        path: String, mount: String = "/sys/fs/cgroup", mode: CgroupMode = .automatic,
+        requires: Set<CgroupController> = [.cpu, .memory, .pids], logger: Logger = Logger(label: "fallow.cgroup")
+    ) throws(HostError) {
+        let components = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard !components.isEmpty, components.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else {
+            throw HostError(
+                .badRequest,
+                "the cgroup path '\(path)' must be relative and plain, like fallow.slice/fallowd.service")
+        }
+        let layout = try CgroupLayout.detect(mount: mount, mode: mode)
+        let lacking = requires.intersection(layout.missing)
+        guard lacking.isEmpty else {
+            let names = lacking.map(\.rawValue).sorted().joined(separator: ", ")
+            throw HostError(
+                .unsupported,
+                "this machine offers no \(names) cgroup controller: enable it (kernel command line, or systemd's Delegate=)",
+                path: mount)
+        }
+        self.path = path
+        self.logger = logger
+        missingControllers = layout.missing
+        hierarchies = layout.hierarchies
+        var removable: [String] = []
+        for hierarchy in layout.hierarchies {
+            var builder = CgroupFolderBuilder(hierarchy: hierarchy, components: components.map { String($0) })
+            try builder.build()
+            removable = builder.removableParents + removable
+        }
+        removableParents = removable
+        if !layout.missing.isEmpty {
+            let names = layout.missing.map(\.rawValue).sorted().joined(separator: ", ")
+            logger.notice("cgroup controllers are missing here", metadata: ["controllers": "\(names)"])
+        }
+    }
+
+    /// Makes a lease's cgroup with its limits, empty. Nothing is left behind when it fails.
+    public func create(_ lease: LeaseID, limits: LeaseLimits) throws(HostError) -> LeaseCgroup {
+        try LeaseLimitWriter.check(limits, missing: missingControllers)
+        let cgroup = self.cgroup(for: lease)
+        for (index, folder) in cgroup.folders.enumerated() {
+            do throws(HostError) {
+                guard try HostFile.makeFolder(folder.path) else {
+                    throw HostError(.exists, "the lease \(lease) has a cgroup already", path: folder.path)
+                }
+            } catch {
+                for made in cgroup.folders[..<index] { rmdir(made.path) }
+                throw error
+            }
+        }
+        do throws(HostError) {
+            for folder in cgroup.folders { try LeaseLimitWriter.apply(limits, to: folder) }
+        } catch {
+            try? cgroup.remove()
+            throw error
+        }
+        return cgroup
+    }
+
+    /// The cgroup of a lease that exists, as after a restart; nil when there is none.
+    public func existing(_ lease: LeaseID) -> LeaseCgroup? {
+        let cgroup = cgroup(for: lease)
+        return cgroup.folders.contains { HostFile.exists($0.path) } ? cgroup : nil
+    }
+
+    /// Every lease that has a folder in any hierarchy, those half made or half removed included.
+    public func leases() -> [LeaseID] {
+        var found: Set<LeaseID> = []
+        for hierarchy in hierarchies {
+            for name in HostFile.names(in: leasesFolder(in: hierarchy)) {
+                if let lease = LeaseID(parsing: name) { found.insert(lease) }
+            }
+        }
+        return found.sorted { $0.number < $1.number }
+    }
+
+    /// Kills everything in every lease. Does not wait. The tree keeps a raised CPU weight, so that the dying get time to die,
+    /// until the next `vacate`.
+    public func killAll() {
+        for weight in topWeights { weight.raise() }
+        CgroupKiller(folder: leasesFolder(in: hierarchies[0]), isUnified: hierarchies[0].isUnified).kill()
+    }
+
+    /// Kills what is left, removes every lease and every folder that the tree made, parents included when they are empty.
+    /// Blocks for up to a second.
+    /// - Throws: `.busy` when a process cannot be killed.
+    public func destroy() throws(HostError) {
+        let vacated = vacate(leases(), within: .milliseconds(800))
+        if let (lease, pids) = vacated.stuck.first {
+            throw HostError(.busy, "the lease \(lease) still holds the processes \(pids)")
+        }
+        for lease in leases() { try cgroup(for: lease).remove() }
+        for hierarchy in hierarchies {
+            try removeFolder(leasesFolder(in: hierarchy), retrying: .milliseconds(100))
+            rmdir("\(hierarchy.mount)/\(path)/agent")
+        }
+        // Refused, rightly, where somebody else is inside.
+        for parent in removableParents { rmdir(parent) }
+    }
+
+    func leasesFolder(in hierarchy: CgroupHierarchy) -> String { "\(hierarchy.mount)/\(path)/leases" }
+
+    func cgroup(for lease: LeaseID) -> LeaseCgroup {
+        LeaseCgroup(
+            lease: lease,
+            folders: hierarchies.map { .init(path: "\(leasesFolder(in: $0))/\(lease)", hierarchy: $0) })
+    }
+}

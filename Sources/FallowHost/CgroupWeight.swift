@@ -1,0 +1,39 @@
+/// How much CPU time a folder gets beside its siblings.
+struct CgroupWeight: Sendable {
+    let hierarchy: CgroupHierarchy
+    let folder: String
+
+    private var applies: Bool { hierarchy.controllers.contains(.cpu) }
+
+    /// The lowest weight there is: jobs get what they ask for, we what is left.
+    func lower() throws(HostError) {
+        guard applies else { return }
+        if hierarchy.isUnified {
+            // cpu.idle (Linux 5.15) is still less than the weight 1.
+            if HostFile.tryWrite("1", to: "\(folder)/cpu.idle") != 0 {
+                try HostFile.write("1", to: "\(folder)/cpu.weight")
+            }
+        } else {
+            try HostFile.write("2", to: "\(folder)/cpu.shares")
+        }
+    }
+
+    /// More than the ordinary weight. Dying takes CPU time too: with the lowest weight, beside busy jobs, a killed process
+    /// holds its memory and its core for hundreds of milliseconds.
+    func raise() {
+        guard applies else { return }
+        if hierarchy.isUnified {
+            _ = HostFile.tryWrite("0", to: "\(folder)/cpu.idle")
+            _ = HostFile.tryWrite("10000", to: "\(folder)/cpu.weight")
+        } else {
+            _ = HostFile.tryWrite("262144", to: "\(folder)/cpu.shares")
+        }
+    }
+
+    /// No quota any more: a throttled process cannot even die before the next period (kernels before 6.18).
+    func liftQuota() {
+        guard applies else { return }
+        _ = HostFile.tryWrite(
+            hierarchy.isUnified ? "max" : "-1", to: "\(folder)/\(hierarchy.isUnified ? "cpu.max" : "cpu.cfs_quota_us")")
+    }
+}

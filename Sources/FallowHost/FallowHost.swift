@@ -1,1 +1,0 @@
-// FallowHost: filled soon
