@@ -23,12 +23,7 @@ func withTree<Result>(mode: CgroupMode, keepLowestWeight: Bool = false, _ body: 
         path: "fallow-test-\(getpid())-\(number)/node", mode: mode,
         requires: mode == .v2 ? [] : [.cpu, .memory, .pids],
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-    if !keepLowestWeight, let top = tree.path.split(separator: "/").first {
-        for (file, text) in [("cpu/\(top)/cpu.shares", "1024"), ("\(top)/cpu.idle", "0"), ("\(top)/cpu.weight", "100")]
-        where access("/sys/fs/cgroup/\(file)", W_OK) == 0 {
-            writeFile(text, to: "/sys/fs/cgroup/\(file)")
-        }
-    }
+    if !keepLowestWeight { useOrdinaryWeight(tree) }
     do {
         let result = try body(tree)
         try tree.destroy()
@@ -36,6 +31,14 @@ func withTree<Result>(mode: CgroupMode, keepLowestWeight: Bool = false, _ body: 
     } catch {
         try? tree.destroy()
         throw error
+    }
+}
+
+func useOrdinaryWeight(_ tree: CgroupTree) {
+    guard let top = tree.path.split(separator: "/").first else { return }
+    for (file, text) in [("cpu/\(top)/cpu.shares", "1024"), ("\(top)/cpu.idle", "0"), ("\(top)/cpu.weight", "100")]
+    where access("/sys/fs/cgroup/\(file)", W_OK) == 0 {
+        writeFile(text, to: "/sys/fs/cgroup/\(file)")
     }
 }
 

@@ -5,11 +5,14 @@ import Testing
 
 extension LeaseTests {
     @Suite("vacate") struct VacateTests {
-        /// Prints how long a vacate takes, p50 and p99 over 100 (30 when busy), and holds it to a bound that even a busy test machine keeps. With burners of
-        /// ordinary weight on every CPU the dying have to fight for the time to die.
+        /// Prints how long a vacate takes, p50 and p99 over 100 (30 when busy), and holds it to a bound that even a busy
+        /// test machine keeps. With burners of ordinary weight on every CPU the dying have to fight for the time to die.
         @Test(arguments: modes, [0, 2]) func timing(mode: CgroupMode, burnersPerCPU: Int) throws {
             let burners = try (0..<burnersPerCPU * Topology.read().online.count).map { _ in
-                try spawn(SpawnRequest(executable: "/bin/sh", arguments: ["-c", "while :; do :; done"]))
+                try spawn(
+                    SpawnRequest(
+                        executable: "/usr/bin/python3",
+                        arguments: ["-c", "import time\nend = time.time() + 300\nwhile time.time() < end: pass"]))
             }
             for burner in burners { kill(burner.pid, SIGSTOP) }
             defer { for burner in burners { _ = finish(burner) } }
@@ -18,6 +21,7 @@ extension LeaseTests {
                 let rounds = burnersPerCPU == 0 ? 100 : 30
                 for round in 0..<rounds {
                     let lease = LeaseID(UInt64(round) + 1)
+                    useOrdinaryWeight(tree)  // a vacate leaves the lowest behind
                     let cgroup = try tree.create(lease, limits: .ample)
                     let process = try startStubborn(in: cgroup)
                     #expect(eventually { cgroup.processes.count > 3 })
@@ -34,7 +38,7 @@ extension LeaseTests {
                 print(
                     "vacate \(mode.rawValue), \(burnersPerCPU) burners a CPU: p50 \(milliseconds[rounds / 2]) ms, p99 \(milliseconds[rounds * 99 / 100 - 1]) ms, max \(milliseconds[rounds - 1]) ms"
                 )
-                #expect(milliseconds[rounds / 2] < 40)
+                #expect(milliseconds[rounds / 2] < 60)
             }
         }
 
@@ -58,7 +62,7 @@ extension LeaseTests {
                 let vacated = tree.vacate([LeaseID(1)], within: .milliseconds(1))
                 #expect(vacated.emptied == [])
                 #expect(vacated.stuck == [LeaseID(1): [process.pid]])
-                #expect(tree.vacate([LeaseID(1)], within: .seconds(5)).emptied == [LeaseID(1)])
+                #expect(tree.vacate([LeaseID(1)], within: .seconds(20)).emptied == [LeaseID(1)])
                 _ = finish(process)
             }
         }
