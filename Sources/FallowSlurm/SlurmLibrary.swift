@@ -29,26 +29,36 @@ struct SlurmLibrary {
     init() throws {
         // Its plugins (auth/munge) look for the library's symbols in the whole process, hence RTLD_GLOBAL.
         let names = ["libslurm.so"] + (36...60).map { "libslurm.so.\($0)" }
-        let version = Int(CSLURM_VERSION) >> 8
-        var found: String?
+        let release = Int(CSLURM_VERSION) >> 8
+        let built = "\(release >> 8).\(release & 255 < 10 ? "0" : "")\(release & 255)"
+        guard let interface = Self.interfaces[release] else {
+            throw SlurmError("this was built for Slurm \(built), whose libslurm it does not know")
+        }
+        var found: Int?
         for name in names {
             guard let handle = dlopen(name, RTLD_NOW | RTLD_GLOBAL) else { continue }
             typealias Version = @convention(c) () -> Int
             if let symbol = dlsym(handle, "slurm_api_version") {
-                let theirs = unsafeBitCast(symbol, to: Version.self)()
-                if theirs >> 8 == version {
+                let theirs = unsafeBitCast(symbol, to: Version.self)() >> 16
+                if theirs == interface {
                     self = try SlurmLibrary(handle)
                     return
                 }
-                found = "\(theirs >> 16).\(theirs >> 8 & 255)"
+                found = theirs
             }
             dlclose(handle)
         }
-        let built = "\(version >> 8).\(version & 255)"
         throw SlurmError(
-            found.map { "libslurm is of Slurm \($0), and this was built for \(built): install the package for \($0)" }
-                ?? "there is no libslurm: install Slurm's client library \(built) (Debian: libslurm38)")
+            found.map {
+                "libslurm.so.\($0) is not that of Slurm \(built), for which this was built: install a fitting one"
+            }
+                ?? "there is no libslurm: install Slurm's client library \(built) (Debian: libslurm\(interface))")
     }
+
+    /// The major number of libslurm's interface, which `slurm_api_version` gives, by Slurm's release.
+    private static let interfaces = [
+        0x1605: 38, 0x1702: 39, 0x170b: 40, 0x1805: 41, 0x180b: 42, 0x1905: 43,
+    ]
 
     private init(_ handle: UnsafeMutableRawPointer) throws {
         func function<F>(_ name: String, _ type: F.Type) throws -> F {
