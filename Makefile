@@ -33,9 +33,8 @@ $(STAMPS)/deps: .ci/packages .ci/install-packages
 
 build: $(STAMPS)/deps plugin ## build everything for release
 	$(SWIFT) build -c release --static-swift-stdlib $(SWIFT_FLAGS)
-	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0
-	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so
-	+@$(MAKE) --no-print-directory -C examples
+	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0 && ln -sf libfallow-c.so $(RELEASE)/libfallow.so
+	+@$(MAKE) --no-print-directory -C examples FALLOW=../$(RELEASE)
 
 plugin: $(STAMPS)/deps ## build the Slurm plugin alone
 	+@$(MAKE) --no-print-directory -C slurm-plugin PLUGIN_BUILD=$(CURDIR)/.build/plugin

@@ -131,13 +131,39 @@ let package = Package(
                 ])
             ]),
 
+        // Benchmarks.
+        .target(
+            name: "TransportBenchmarks",
+            dependencies: [
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+            ], path: "Benchmarks/TransportBenchmarks", swiftSettings: swift),
+        .executableTarget(
+            name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
+            swiftSettings: swift),
+
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(
             name: "FallowTestSupport",
             dependencies: [
                 "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "fallow-executor",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
+        .target(
+            name: "TransportTesting", dependencies: ["FallowTransport", "FallowWire", "CLinux"],
+            path: "Tests/Support/TransportTesting", swiftSettings: swift),
+        .executableTarget(
+            name: "transport-peer",
+            dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
+            path: "Tests/Support/TransportPeer", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
+        tests("FallowWireTests", ["FallowWire", "FallowModel"]),
+        tests(
+            "TransportTests",
+            [
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportTesting",
+                "transport-peer", "CLinux",
+            ]),
+        tests("NodePolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
+        tests("FallowConfigurationTests", ["FallowConfiguration", "FallowModel"]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
         tests(

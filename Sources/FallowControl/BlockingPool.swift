@@ -1,6 +1,6 @@
+internal import Dispatch
 internal import FallowModel
 internal import FallowWire
-internal import Dispatch
 internal import Synchronization
 
 /// A few threads for calls that block: libmunge, files. Nothing of it runs on the event loops.

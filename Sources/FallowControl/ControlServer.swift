@@ -1,7 +1,7 @@
 internal import FallowWire
 public import Hummingbird
-public import Logging
 internal import HummingbirdCore
+public import Logging
 internal import NIOCore
 
 /// An HTTP server for sealed requests, as fallowctld and fallowd run it.

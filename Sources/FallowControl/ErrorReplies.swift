@@ -1,6 +1,6 @@
 public import FallowWire
-public import Hummingbird
 internal import HTTPTypes
+public import Hummingbird
 internal import NIOCore
 
 #if canImport(FoundationEssentials)

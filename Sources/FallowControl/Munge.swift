@@ -1,6 +1,6 @@
+internal import CMunge
 public import FallowModel
 public import FallowWire
-internal import CMunge
 internal import Glibc
 
 #if canImport(FoundationEssentials)
@@ -58,7 +58,8 @@ public struct Munge: Sendable {
     ///   - restrictTo: the only uid that may decode it; nil: anybody.
     ///   - timeToLive: whole seconds, at least one; munged has a maximum of its own.
     /// - Throws: `MungeError`; `WireError` `unavailable` when munged hangs.
-    public func encode(_ payload: Data, restrictTo: UserID?, timeToLive: Duration = .seconds(60)) async throws -> String {
+    public func encode(_ payload: Data, restrictTo: UserID?, timeToLive: Duration = .seconds(60)) async throws -> String
+    {
         try await pool.run("munge encode") { [socket] in
             try Self.encodeNow(payload, restrictTo: restrictTo, timeToLive: timeToLive, socket: socket)
         }

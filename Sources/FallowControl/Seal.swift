@@ -1,5 +1,5 @@
-public import FallowModel
 internal import Crypto
+public import FallowModel
 
 #if canImport(FoundationEssentials)
     public import FoundationEssentials

@@ -1,7 +1,7 @@
 public import FallowModel
 internal import FallowWire
-public import Hummingbird
 internal import HTTPTypes
+public import Hummingbird
 internal import Logging
 
 #if canImport(FoundationEssentials)
@@ -50,7 +50,8 @@ public struct SealMiddleware: RouterMiddleware {
             } else if !openPaths.contains(request.uri.path) {
                 throw HTTPError(
                     .unauthorized,
-                    message: "\(request.method) \(request.uri.path) needs the header \(Seal.header): a MUNGE credential of"
+                    message:
+                        "\(request.method) \(request.uri.path) needs the header \(Seal.header): a MUNGE credential of"
                         + " the request, as docs/protocol.md describes it")
             }
             if !isStreaming(request) {

@@ -1,6 +1,6 @@
+internal import AsyncHTTPClient
 public import FallowModel
 internal import FallowWire
-internal import AsyncHTTPClient
 internal import NIOCore
 
 #if canImport(FoundationEssentials)
@@ -141,20 +141,24 @@ public struct SealedClient: Sendable {
         }
         guard trustedUsers.contains(proof.user) else {
             throw WireError(
-                .refused, "\(base) runs as uid \(proof.user), which is none of munge.trusted_uids: its reply is not believed")
+                .refused,
+                "\(base) runs as uid \(proof.user), which is none of munge.trusted_uids: its reply is not believed")
         }
         let reply = try ControlJSON.decode(ReplySeal.self, from: proof.payload)
         guard reply.id == seal.id, reply.status == status, reply.bodySHA256 == Seal.digest(body) else {
             throw WireError(.refused, "the reply of \(base) is not the one that was sealed for this request")
         }
         guard (200..<300).contains(status) else {
-            throw words ?? WireError(
-                status == 404 ? .notFound : .internalError, "\(base) answered \(seal.method) \(seal.path) with \(status)")
+            throw words
+                ?? WireError(
+                    status == 404 ? .notFound : .internalError,
+                    "\(base) answered \(seal.method) \(seal.path) with \(status)")
         }
         return body
     }
 
-    private static func decodeReply<Reply: Decodable>(_ type: Reply.Type, _ data: Data, _ base: String) throws -> Reply {
+    private static func decodeReply<Reply: Decodable>(_ type: Reply.Type, _ data: Data, _ base: String) throws -> Reply
+    {
         do {
             return try ControlJSON.decode(type, from: data)
         } catch let error as WireError {

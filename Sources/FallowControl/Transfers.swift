@@ -1,9 +1,9 @@
-public import FallowModel
-internal import FallowWire
-public import Hummingbird
 internal import AsyncHTTPClient
 internal import Crypto
+public import FallowModel
+internal import FallowWire
 internal import Glibc
+public import Hummingbird
 internal import NIOCore
 
 /// A file's bytes by their count and SHA-256.
@@ -33,14 +33,18 @@ public enum FileTransfer {
     public static let limit = ByteCount.mebibytes(256)
     static let chunkBytes = 1 << 20
 
-    static func tooLarge(_ limit: ByteCount) -> WireError { WireError(.invalid, "the file is over the limit of \(limit)") }
+    static func tooLarge(_ limit: ByteCount) -> WireError {
+        WireError(.invalid, "the file is over the limit of \(limit)")
+    }
 
     static func read(_ descriptor: Int32, at offset: Int64) async throws -> [UInt8] {
         try await BlockingPool.shared.run("read a file") {
             var failure: Int32 = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: chunkBytes) { buffer, count in
                 var result = pread(descriptor, buffer.baseAddress, chunkBytes, off_t(offset))
-                while result < 0, errno == EINTR { result = pread(descriptor, buffer.baseAddress, chunkBytes, off_t(offset)) }
+                while result < 0, errno == EINTR {
+                    result = pread(descriptor, buffer.baseAddress, chunkBytes, off_t(offset))
+                }
                 if result < 0 { failure = errno }
                 count = max(0, result)
             }

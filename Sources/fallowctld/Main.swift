@@ -1,1 +1,47 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import FallowConfiguration
+import FallowController
+import Glibc
+import Logging
+
+/// The cluster's co-scheduler.
+@main
+struct Fallowctld: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fallowctld",
+        abstract: "Places leases on the cluster's leftovers and remembers what became of them.",
+        discussion: "One runs per cluster. It logs to standard error and stops on SIGTERM.",
+        version: Controller.version)
+
+    @Option(help: "The configuration file; default: $FALLOW_CONFIG, else /etc/fallow/fallow.yaml if it exists.")
+    var config: String?
+
+    @Flag(help: "Check the configuration and stop.")
+    var check = false
+
+    @Flag(help: .private)
+    var slurmReader = false
+
+    func run() async throws {
+        if slurmReader { Controller.runSlurmReader() }
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var environment: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 { environment[String(pair[0])] = String(pair[1]) }
+            entry += 1
+        }
+        do {
+            let loaded = try LoadedSettings.load(path: config, environment: environment)
+            if check {
+                print("the configuration is good")
+                return
+            }
+            try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld")).runUntilSignalled()
+        } catch {
+            fputs("fallowctld: \(error)\n", stderr)
+            throw ExitCode.failure
+        }
+    }
+}

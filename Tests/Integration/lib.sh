@@ -129,6 +129,19 @@ daemons_live() { # NAME...
 client_socket() { printf '%s\n' "$FALLOW_LAB/run/$1/client.sock"; } # NODE
 no_node_drained() { ! sinfo -h -o '%N %T %E' | grep -iE 'drain|down|fail'; }
 
+# A Python expression over `data`, what `fallow ... --json` prints: is_true EXPRESSION SUBCOMMAND...
+is_true() {
+	local expression=$1
+	shift
+	timeout 20 fallow "$@" --json >"$work/json" || return 1
+	python3 -c 'import json, sys
+data = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else json.dumps(data)[:1500])' "$work/json" "$expression"
+}
+# ... over `node`, one of `fallow nodes`; over `job`, one of `fallow jobs`.
+node_is() { is_true "[node for node in data if node['node'] == '$1' and ($2)]" nodes; }
+job_is() { is_true "[job['job'] for job in data if job['job']['jobID'] == $1 and (lambda job: $2)(job['job'])]" jobs; }
+
 # The processes in the cgroups of a node's leases.
 lease_pids() { # NODE
 	find /sys/fs/cgroup/*/fallow-lab-"$(lab_id)"/"$1" /sys/fs/cgroup/fallow-lab-"$(lab_id)"/"$1" -name cgroup.procs \

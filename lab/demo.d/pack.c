@@ -1,5 +1,5 @@
-/* pack LIBRARY CPUS FILE...: compresses files in functions, as many at once as there are workers, and checks every result here by
- * decompressing it. Prints "packed FILES files, BYTES to BYTES bytes on NODE". */
+/* pack LIBRARY CPUS FILE...: compresses files by compress_bytes of examples/functions/compress.c, as many at once as
+ * there are workers, and checks every result here by decompressing it. Prints "packed FILES files, BYTES to BYTES bytes on NODE". */
 #include <fallow.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,8 @@ static int finish(struct job *job, size_t *total, size_t *packed_total)
 	int code = fallow_wait(job->future, &size, &value, 60);
 	if (code || value)
 		return fail(job->path, code);
-	if (!unpacked || uncompress(unpacked, &unpacked_size, job->packed, (uLong)size) != Z_OK ||
+	/* The result begins with the original's size, 8 bytes. */
+	if (!unpacked || size < 8 || uncompress(unpacked, &unpacked_size, job->packed + 8, (uLong)size - 8) != Z_OK ||
 	    unpacked_size != job->size || memcmp(unpacked, job->bytes, job->size) != 0)
 		return fprintf(stderr, "pack: %s came back different\n", job->path), 1;
 	*total += job->size;
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
 	struct fallow_lease_options options = FALLOW_LEASE_OPTIONS;
 	struct fallow_lease_info info = {.size = sizeof info};
 	static struct job jobs[MOST_WORKERS];
-	size_t total = 0, packed_total = 0, room = compressBound(LARGEST);
+	size_t total = 0, packed_total = 0, room = 8 + compressBound(LARGEST);
 	fallow_client *client;
 	fallow_lease *lease;
 	if (argc < 4 || atoi(argv[2]) < 1 || atoi(argv[2]) > MOST_WORKERS)

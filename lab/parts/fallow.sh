@@ -95,10 +95,10 @@ wait_for_sockets() { # NODE
 }
 
 start_fallow_daemon() { # NAME CONFIGURATION
-	local level=info
-	[ "$debug" = 0 ] || level=debug
+	local words=()
+	[ "$debug" = 0 ] || [ "$1" = fallowctld ] || words=(--log-level debug)
 	start_daemon "$1" "SLURM_CONF=$state/etc/slurm.conf" "FALLOW_CONFIG=$state/etc/fallow.$2.yaml" \
-		"$state/bin/${1%%.*}" --log-level "$level"
+		"$state/bin/${1%%.*}" "${words[@]}"
 }
 
 # The lab is up when fallowctld has heard of every agent and every node offers something.

@@ -1,0 +1,108 @@
+internal import FallowControl
+internal import FallowHistory
+internal import FallowModel
+internal import FallowPolicy
+internal import FallowSlurm
+internal import FallowWire
+internal import Logging
+
+/// The co-scheduler's state and what may be done to it: carries out what the policy says.
+actor ClusterService {
+    var policy: ClusterPolicy
+    var switches: SwitchTable
+    var waiters = LeaseQueue()
+    let ledger: Ledger
+    let instance: UInt64
+    let startedAt = Timestamp.now
+    let logger: Logger
+    private(set) var slurmAnswers = false
+    private(set) var isStopping = false
+
+    init(
+        policy: ClusterPolicy, switches: SwitchTable, ledger: Ledger, instance: UInt64, logger: Logger
+    ) {
+        self.policy = policy
+        self.switches = switches
+        self.ledger = ledger
+        self.instance = instance
+        self.logger = logger
+    }
+
+    /// A node's report, and what its agent should know and do.
+    func report(_ report: NodeReport) -> NodeInstructions {
+        let now = Timestamp.now
+        carryOut(policy.onReport(report, now: now))
+        ledger.write { try $0.record(report, receivedAt: now) }
+        serveQueue(now)
+        return NodeInstructions(
+            slurm: policy.slurmView(of: report.node), end: policy.ends(for: report.node),
+            switches: switches.switches(for: report.node), controllerInstance: instance)
+    }
+
+    /// Time passes: nodes fall silent, waits end.
+    func tick() {
+        let now = Timestamp.now
+        carryOut(policy.onTime(now))
+        serveQueue(now)
+    }
+
+    /// No more waiting: who waits is told so.
+    func stop() {
+        isStopping = true
+        waiters.close()
+    }
+
+    /// slurmctld's latest word; nil: none that is young enough.
+    func slurm(_ snapshot: SlurmSnapshot?) {
+        slurmAnswers = snapshot != nil
+        policy.onSlurm(snapshot?.views, plannedStarts: snapshot?.plannedStarts ?? [:])
+        serveQueue(.now)
+    }
+
+    /// Keeps an operator's change; it reaches the nodes with the answers to their next reports.
+    func change(_ change: SwitchChange) async throws {
+        try await ledger.writeNow { try $0.record(change) }
+        if let node = change.node {
+            switches.nodes[node] = change.switches
+        } else {
+            switches = SwitchTable()
+            switches.all = change.switches
+        }
+        logger.notice(
+            "\(change.node.map { "node \($0)" } ?? "all nodes"): unallocated \(change.switches.unallocated), lent \(change.switches.lent)"
+        )
+    }
+
+    /// Writes to the ledger what the policy decided.
+    func carryOut(_ directives: [ClusterDirective]) {
+        for directive in directives {
+            switch directive {
+            case .started(let lease, let at):
+                ledger.write { try $0.recordLease(lease.row(startedAt: at)) }
+            case .adopted(let lease):
+                logger.notice("lease \(lease.leaseID) of node \(lease.node) was not known and is taken up")
+                ledger.write { try $0.recordLease(lease.row(startedAt: lease.grantedAt)) }
+            case .ended(let lease, let at, let reason, let detail):
+                let words = detail.map { ": \($0)" } ?? ""
+                logger.info("lease \(lease.leaseID) on \(lease.node) ended: \(reason.rawValue)\(words)")
+                ledger.write {
+                    try $0.recordEnd(of: lease.leaseID, at: at, reason: reason, detail: detail, report: lease.report)
+                }
+            }
+        }
+    }
+}
+
+extension ClusterLease {
+    func row(startedAt: Timestamp?) -> LedgerLease {
+        LedgerLease(
+            leaseID: leaseID, requestID: requestID, user: user, node: node, clientNode: clientNode, cpus: cpus,
+            memory: memory, libraryName: libraryName, grantedAt: grantedAt, termEnds: termEnds, startedAt: startedAt)
+    }
+    init(_ row: LedgerLease) {
+        self.init(
+            leaseID: row.leaseID, requestID: row.requestID, user: row.user, node: row.node,
+            clientNode: row.clientNode, cpus: row.cpus, memory: row.memory, libraryName: row.libraryName,
+            grantedAt: row.grantedAt, termEnds: row.termEnds, phase: .granted(obeyBefore: row.grantedAt))
+    }
+}

@@ -1,0 +1,118 @@
+public import FallowConfiguration
+internal import FallowControl
+internal import FallowHistory
+internal import FallowModel
+internal import FallowPolicy
+internal import FallowSlurm
+internal import FallowWire
+internal import Glibc
+public import Logging
+
+/// fallowctld: the view of all nodes, placement, leases and their history, behind an HTTP API.
+public struct Controller: Sendable {
+    public static let version = "0.1.0"
+    private let settings: Settings
+    let logger: Logger
+    private let slurmReader: String?
+
+    /// - Parameter slurmReader: the program that becomes libslurm's process when started with `--slurm-reader`;
+    ///   nil: Slurm is not asked.
+    public init(settings: Settings, logger: Logger, slurmReader: String? = "/proc/self/exe") {
+        self.settings = settings
+        self.logger = logger
+        self.slurmReader = slurmReader
+    }
+
+    /// Where the daemon writes its URL.
+    var urlFile: String { settings.stateDirectory + "/fallowctld.url" }
+
+    /// Becomes the process that talks to libslurm.
+    public static func runSlurmReader() -> Never { SlurmReaderChild.run() }
+
+    /// Serves until the task is cancelled.
+    ///
+    /// - Parameter onListening: called once with the URL that it is reached at.
+    /// - Throws: what keeps it from starting: the address, the history, the configuration; each a sentence.
+    public func run(onListening: @escaping @Sendable (String) async -> Void) async throws {
+        guard settings.trustedUsers.contains(UserID(getuid())) else {
+            throw WireError(
+                .refused, "this runs as uid \(getuid()), which is none of munge.trusted_uids: no agent would believe it"
+            )
+        }
+        let munge = Munge(socket: settings.mungeSocket)
+        do {
+            _ = try await munge.encode(.init(), restrictTo: nil)
+        } catch {
+            logger.error("nobody can be believed until this is mended: \(error)")
+        }
+        let history = try History(path: settings.stateDirectory + "/history.sqlite")
+        let ledger = Ledger(history: history, logger: logger)
+        var policy = ClusterPolicy(limits: ClusterLimits(settings))
+        policy.restore(try history.openLeases().map { ClusterLease($0) }, now: .now)
+        let service = ClusterService(
+            policy: policy, switches: try history.switches(), ledger: ledger,
+            instance: UInt64.random(in: 1 ... .max), logger: logger)
+        let router = ControlServer.makeRouter(SealMiddleware(munge: munge, trustedUsers: settings.trustedUsers))
+        Routes(service: service, settings: settings, munge: munge, ledger: ledger).add(to: router)
+        let server = try ControlServer(listen: settings.controllerListen, router: router, logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await server.run { port in await onListening(url(server.host, port)) }
+            }
+            group.addTask { try await tick(service) }
+            group.addTask { try await prune(ledger) }
+            if let slurmReader {
+                let poller = SlurmPoller(
+                    service: service, program: slurmReader, interval: settings.slurmPollInterval, logger: logger)
+                group.addTask { try await poller.run() }
+            }
+            do {
+                _ = try await group.next()
+            } catch is CancellationError {
+            }
+            await service.stop()
+            group.cancelAll()
+            while let result = await group.nextResult() {
+                if case .failure(let error) = result, !(error is CancellationError) { throw error }
+            }
+        }
+        await ledger.settle()
+    }
+
+    private func tick(_ service: ClusterService) async throws {
+        do {
+            while true {
+                try await Task.sleep(for: .milliseconds(250))
+                await service.tick()
+            }
+        } catch {
+            // Who waits for capacity must not hold up the stop.
+            await service.stop()
+            throw error
+        }
+    }
+
+    private func prune(_ ledger: Ledger) async throws {
+        while true {
+            ledger.write { try $0.prune(now: .now) }
+            try await Task.sleep(for: .seconds(3600))
+        }
+    }
+
+    private func url(_ host: String, _ port: Int) -> String {
+        let host = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host
+        return "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+}
+
+extension ClusterLimits {
+    /// As the site's configuration has them.
+    init(_ settings: Settings) {
+        self.init()
+        termDefault = settings.termDefault
+        termMaximum = settings.termMaximum
+        leasesPerUser = settings.leasesPerUser
+        coresPerUser = settings.coresPerUser
+        silentAfter = max(.seconds(6), settings.reportInterval * 3)
+    }
+}

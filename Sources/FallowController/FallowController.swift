@@ -1,1 +1,0 @@
-// FallowController: filled soon

@@ -1,1 +1,0 @@
-// FallowHistory: filled soon

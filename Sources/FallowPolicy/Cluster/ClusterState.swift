@@ -1,0 +1,64 @@
+public import FallowModel
+public import FallowWire
+
+/// A lease as the co-scheduler keeps it, from its grant to its end.
+public struct ClusterLease: Sendable, Hashable {
+    public enum Phase: Sendable, Hashable {
+        /// Its capacity is reserved until the node shows it, or shows after `obeyBefore` that it never will.
+        case granted(obeyBefore: Timestamp)
+        /// The node's latest report shows it.
+        case running
+    }
+    public var leaseID: LeaseID
+    public var requestID: UInt64
+    public var user: UserID
+    public var node: NodeName
+    public var clientNode: NodeName
+    public var cpus: Int
+    public var memory: ByteCount
+    public var libraryName: String
+    public var grantedAt: Timestamp
+    public var termEnds: Timestamp
+    public var phase: Phase
+    /// Set once somebody asked for its end; the node is told until it shows that it obeyed.
+    public var endRequested: LeaseEnd?
+    /// The node's latest word on it.
+    public var report: LeaseReport?
+
+    public init(
+        leaseID: LeaseID, requestID: UInt64, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int,
+        memory: ByteCount, libraryName: String, grantedAt: Timestamp, termEnds: Timestamp, phase: Phase,
+        endRequested: LeaseEnd? = nil, report: LeaseReport? = nil
+    ) {
+        self.leaseID = leaseID
+        self.requestID = requestID
+        self.user = user
+        self.node = node
+        self.clientNode = clientNode
+        self.cpus = cpus
+        self.memory = memory
+        self.libraryName = libraryName
+        self.grantedAt = grantedAt
+        self.termEnds = termEnds
+        self.phase = phase
+        self.endRequested = endRequested
+        self.report = report
+    }
+}
+
+/// What the ledger must hear of; everything else is read from the state.
+public enum ClusterDirective: Sendable, Hashable {
+    /// The node shows the lease for the first time.
+    case started(ClusterLease, at: Timestamp)
+    /// A node reports a lease that was not known, as after a restart of the co-scheduler.
+    case adopted(ClusterLease)
+    /// The lease is over.
+    case ended(ClusterLease, at: Timestamp, reason: LeaseEnd, detail: String?)
+}
+
+/// A node as its reports and slurmctld describe it.
+struct ClusterNode: Sendable {
+    var report: NodeReport
+    var receivedAt: Timestamp
+    var silent = false
+}

@@ -1,1 +1,0 @@
-// FallowSlurm: filled soon
