@@ -167,7 +167,7 @@ final class AgentConnection: Sendable {
         if reply.kind == .ended {
             for descriptor in message.descriptors { close(descriptor) }
             guard let id = reply.leaseID else { return }
-            state.fates[id]?.end(reply.reason ?? .withdrawn, detail: reply.error?.message)
+            state.fates[id]?.end(reply.reason ?? .withdrawn, detail: reply.error?.message, isAgentsWord: true)
             return
         }
         guard let id = reply.id, state.awaited.remove(id) != nil else {

@@ -89,7 +89,7 @@ final class EndpointConnection<Connection: Endpoint & ~Copyable>: WorkerConnecti
     }
 
     private func finish(_ ring: inout Ring<Connection>) {
-        ring.end(fate.sentence)
+        ring.end(fate.sentence, isExecutorDead: fate.isAgentsWord)
         callsInFlight.store(0, ordering: .relaxed)
     }
 }

@@ -6,19 +6,23 @@ internal import Synchronization
 final class LeaseFate: Sendable {
     let leaseID: LeaseID
     private let over = Atomic<Bool>(false)
+    private let told = Atomic<Bool>(false)
     private let story = Mutex<(reason: LeaseEnd, sentence: String)?>(nil)
 
     init(leaseID: LeaseID) { self.leaseID = leaseID }
 
     /// One load.
     var isOver: Bool { over.load(ordering: .acquiring) }
+    /// Whether the agent said so itself, which it does when the executor is dead.
+    var isAgentsWord: Bool { told.load(ordering: .acquiring) }
     var reason: LeaseEnd? { story.withLock { $0?.reason } }
     /// What to tell the caller; a sentence's main clause.
     var sentence: String { story.withLock { $0?.sentence } ?? "the lease ended: its executor cannot be reached" }
 
     /// Records the end. The first reason stays.
     /// - Parameter detail: what the agent said of it, if anything.
-    func end(_ reason: LeaseEnd, detail: String? = nil) {
+    func end(_ reason: LeaseEnd, detail: String? = nil, isAgentsWord: Bool = false) {
+        if isAgentsWord { told.store(true, ordering: .releasing) }
         story.withLock { story in
             guard story == nil else { return }
             let detail = detail.map { ": \($0)" } ?? ""

@@ -93,18 +93,26 @@ struct Ring<Connection: Endpoint & ~Copyable>: ~Copyable {
         deferred.first { $0.call.hasSleeper }?.call.wakeSleepers()
     }
 
-    /// Ends the connection and settles everything: a call that was sent may have run, one that was not cannot have.
-    mutating func end(_ sentence: String) {
+    /// Ends the connection and settles everything: a call that was sent may have run, one that was not cannot have. A
+    /// worker takes its calls in their order, so of those behind the first unanswered one none was started, if it is
+    /// certain that no answer was missed.
+    mutating func end(_ sentence: String, isExecutorDead: Bool) {
         // What was answered before the end still counts.
         try? receive(polls: 1)
+        let isSettled = isExecutorDead && endpoint.isPeerSettled()
         isOver = true
         endpoint.close()
+        var isFirst = true
         while oldest != next {
             let slot = Int(oldest & mask)
             if case .call(let call) = entries[slot].message {
                 call.complete(
-                    .failure(FallowError(.outcomeUnknown, "\(sentence); the function may or may not have run")))
+                    .failure(
+                        isSettled && !isFirst
+                            ? FallowError(.notStarted, "\(sentence); the function was not started")
+                            : FallowError(.outcomeUnknown, "\(sentence); the function may or may not have run")))
             }
+            isFirst = false
             entries[slot].message = .none
             oldest &+= 1
         }

@@ -56,7 +56,7 @@ extension CgroupTree {
         return Vacated(emptied: emptied, stuck: stuck)
     }
 
-    private var topWeights: [CgroupWeight] {
+    var topWeights: [CgroupWeight] {
         let top = path.prefix { $0 != "/" }
         return hierarchies.filter { $0.controllers.contains(.cpu) }
             .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(top)", atRest: share) }

@@ -103,8 +103,10 @@ public final class CgroupTree: Sendable {
         return found.sorted { $0.number < $1.number }
     }
 
-    /// Kills everything in every lease. Does not wait.
+    /// Kills everything in every lease. Does not wait. The tree keeps a raised CPU weight, so that the dying get time to die,
+    /// until the next `vacate`.
     public func killAll() {
+        for weight in topWeights { weight.raise() }
         CgroupKiller(folder: leasesFolder(in: hierarchies[0]), isUnified: hierarchies[0].isUnified).kill()
     }
 

@@ -66,6 +66,14 @@ public protocol Endpoint: ~Copyable, Sendable {
     /// - Returns: false when the time-out passed.
     mutating func sleep(atMost timeout: Duration) throws(TransportError) -> Bool
 
+    /// Whether it is certain that the peer has ended and that everything it ever sent was polled, or can still be: a message
+    /// that it had not answered by now it never will. False where that cannot be known, as over a network.
+    func isPeerSettled() -> Bool
+
     /// Ends the connection; the peer sees `peerLost`. Idempotent.
     mutating func close()
+}
+
+extension Endpoint where Self: ~Copyable {
+    public func isPeerSettled() -> Bool { false }
 }

@@ -34,6 +34,8 @@ extension ShmArena {
     /// Marks the lease ended when nobody did. Blocks for about 0.1 s a GiB in use.
     public func reclaim() throws(ShmArenaError) {
         markEnded(1)
+        (base + ShmLayout.reclaimedOffset).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
+            .store(1, ordering: .sequentiallyConsistent)
         let slotBytes = layout.totalBytes - layout.controlBytes
         let code = clinux_arena_punch(descriptor, Int64(layout.controlBytes), Int64(slotBytes))
         if code != 0 { throw ShmArenaError("cannot take the arena's \(slotBytes) bytes back", code: code) }

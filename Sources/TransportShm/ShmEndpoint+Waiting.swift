@@ -80,6 +80,14 @@ extension ShmEndpoint {
         }
     }
 
+    public func isPeerSettled() -> Bool {
+        let token = peerLine.token.pointee.load(ordering: .acquiring)
+        let isGone =
+            peerLine.closed.pointee.load(ordering: .sequentiallyConsistent) != 0
+            || (token != 0 && token != ShmPresence.processToken && !presence.isHeldElsewhere(side.other))
+        return isGone && reclaimed.pointee.load(ordering: .sequentiallyConsistent) == 0
+    }
+
     public mutating func close() {
         guard isOpen else { return }
         isOpen = false

@@ -17,6 +17,7 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     /// Slots we grant beyond the messages sent: none for a client, all for an executor.
     @usableFromInline let receiveCredit: UInt32
     @usableFromInline let ended: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let reclaimed: UnsafeMutablePointer<Atomic<UInt32>>
     @usableFromInline let peerSleeping: UnsafeMutablePointer<Atomic<UInt32>>
     /// Number of the next message out, and of the next in.
     @usableFromInline var nextSent: UInt32
@@ -70,6 +71,7 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         nextReceived = firstSequence
         nextDoorbell = Self.doorbell(incomingBase, incomingStride, firstSequence & mask)
         ended = (arena.base + ShmLayout.endedOffset).assumingMemoryBound(to: Atomic<UInt32>.self)
+        reclaimed = (arena.base + ShmLayout.reclaimedOffset).assumingMemoryBound(to: Atomic<UInt32>.self)
         ownLine = own
         peerLine = ShmLine(address: arena.base + layout.lineOffset(worker: worker, side: side.other))
         peerSleeping = peerLine.sleeping
@@ -128,6 +130,6 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     @inlinable public func confirmRead() throws(TransportError) {
         // The reads that are being confirmed come before this load.
         atomicMemoryFence(ordering: .acquiring)
-        if ended.pointee.load(ordering: .relaxed) != 0 { throw .peerLost }
+        if reclaimed.pointee.load(ordering: .relaxed) != 0 { throw .peerLost }
     }
 }

@@ -14,6 +14,7 @@ public enum ShmSide: Int, Sendable {
 ///
 ///     0        magic, version, workers, geometry
 ///     128      ended: 0, or why the lease ended
+///     132      reclaimed: 0, or 1 once the slots' memory may have been emptied
 ///     4096     a line pair (128 bytes) for each worker's client and executor: sleeping, closed, token
 ///     control  for each worker: input slots, then output slots
 ///
@@ -24,6 +25,7 @@ struct ShmLayout: Sendable {
     static let version: UInt32 = 1
     static let pageBytes = 4096
     static let endedOffset = 128
+    static let reclaimedOffset = 132
     static let linePairBytes = 128
     static let largestWorkerCount = 1024
     static let largestArenaBytes = 1 << 40

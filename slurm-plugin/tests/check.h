@@ -12,7 +12,7 @@ struct test {
 };
 
 extern const struct test grammar_tests[], argument_tests[], client_tests[], breaker_tests[], cord_tests[],
-	submission_tests[], remote_tests[], epilog_tests[], export_tests[];
+	submission_tests[], remote_tests[], choice_tests[], epilog_tests[], export_tests[];
 
 /* Notes a failure of the running test; the test goes on. */
 void check_failed(const char *file, int line, const char *what, const char *more, ...)

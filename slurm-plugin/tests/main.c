@@ -77,7 +77,8 @@ static bool passes(const struct test *test)
 int main(int argc, char *argv[])
 {
 	const struct test *tables[] = {grammar_tests,	 argument_tests, client_tests, breaker_tests, cord_tests,
-				       submission_tests, remote_tests,	 epilog_tests, export_tests};
+				       submission_tests, remote_tests,	 choice_tests,
+				       epilog_tests,	 export_tests};
 	int passed = 0, failed = 0, skipped = 0;
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
 		for (const struct test *test = tables[i]; test->name != NULL; test++) {

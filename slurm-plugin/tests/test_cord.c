@@ -152,6 +152,9 @@ static void not_ourselves(void)
 	waitpid(child, &status, 0);
 	CHECK(status == 0, "(%d)", status);
 	CHECK(is_alive(other));
+	/* A cgroup beside it, whose name begins the same, is not in it. */
+	CHECK(tree_write(mount, beside, "cgroup.procs", "0"));
+	CHECK(fallow_cord_pull(MOUNT, top, BUDGET_MS).outcome == FALLOW_CORD_PULLED);
 	CHECK(tree_write(mount, "", "cgroup.procs", "0"));
 	tree_end(other);
 	unmake(mount);

@@ -31,7 +31,8 @@ public final class ExecutorUnderTest: @unchecked Sendable {
     ///   - output: where the functions print; nil is /dev/null.
     public init(
         library: String, workers: Int = 1, geometry: ArenaGeometry = ArenaGeometry(), cpus: MachineCPUSet = .init(),
-        pollMicroseconds: Int = 200, packet: [UInt8]? = nil, output: Int32? = nil, sendsArena: Bool = true
+        pollMicroseconds: Int = 200, packet: [UInt8]? = nil, output: Int32? = nil, sendsArena: Bool = true,
+        transport: TransportKind = .shm
     ) throws {
         self.geometry = geometry
         self.workers = workers
@@ -46,12 +47,13 @@ public final class ExecutorUnderTest: @unchecked Sendable {
         defer { close(file) }
         let assignment = ExecutorAssignment(
             leaseID: LeaseID(1), secret: String(repeating: "5a", count: 32), workers: workers, cpus: cpus,
-            transport: .shm, bindAddress: nil, slotCount: geometry.slotCount, inputBytes: geometry.inputBytes,
+            transport: transport, bindAddress: transport == .fabric ? "127.0.0.1" : nil, slotCount: geometry.slotCount,
+            inputBytes: geometry.inputBytes,
             outputBytes: geometry.outputBytes, libraryName: (library as NSString).lastPathComponent,
             pollMicroseconds: pollMicroseconds)
         let bytes = try packet ?? [UInt8](JSONEncoder().encode(assignment))
         // Not duplicated: closing another descriptor of the arena in this process would drop its locks.
-        _ = try control.send(bytes, descriptors: sendsArena ? [file, arena.descriptor] : [file])
+        _ = try control.send(bytes, descriptors: sendsArena && transport == .shm ? [file, arena.descriptor] : [file])
     }
 
     deinit { kill() }

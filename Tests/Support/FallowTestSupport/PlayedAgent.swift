@@ -36,17 +36,21 @@ public final class PlayedAgent: @unchecked Sendable {
     private let listener: LocalListener
     private let script: Script
     private let pollMicroseconds: Int
+    private let transport: TransportKind
     private let stopping = Atomic<Bool>(false)
     private let live = Mutex<[LeaseID: ExecutorUnderTest]>([:])
     private let requests = Mutex<[LocalRequest]>([])
     private let finished = DispatchSemaphore(value: 0)
     private var nextLease: UInt64 = 1
 
-    public init(pollMicroseconds: Int = 200, script: @escaping Script = { _, _, _ in false }) throws {
+    public init(
+        pollMicroseconds: Int = 200, transport: TransportKind = .shm, script: @escaping Script = { _, _, _ in false }
+    ) throws {
         socketPath = "\(TestLibrary.folder)/\(UInt64.random(in: 0 ... .max)).sock"
         listener = try LocalListener(path: socketPath, type: .stream, mode: 0o600)
         self.script = script
         self.pollMicroseconds = pollMicroseconds
+        self.transport = transport
         let thread = Thread { [self] in serve() }
         thread.stackSize = 4 << 20
         thread.start()
@@ -144,7 +148,7 @@ public final class PlayedAgent: @unchecked Sendable {
         do {
             let executor = try ExecutorUnderTest(
                 library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry,
-                pollMicroseconds: pollMicroseconds)
+                pollMicroseconds: pollMicroseconds, transport: transport)
             guard let report = try executor.report() else {
                 return session.send(
                     LocalReply(
@@ -158,11 +162,12 @@ public final class PlayedAgent: @unchecked Sendable {
             live.withLock { $0[id] = executor }
             let opened = LeaseOpened(
                 leaseID: id, node: NodeName("test"), workers: demand.cpus, memory: demand.memory,
-                termEnds: Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970 + 600), transport: .shm,
-                address: nil, secret: String(repeating: "5a", count: 32), slotCount: demand.slotCount,
+                termEnds: Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970 + 600), transport: transport,
+                address: report.address, secret: String(repeating: "5a", count: 32), slotCount: demand.slotCount,
                 inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
             session.send(
-                LocalReply(id: request, kind: .leased, lease: opened), descriptors: [executor.arena.descriptor])
+                LocalReply(id: request, kind: .leased, lease: opened),
+                descriptors: transport == .shm ? [executor.arena.descriptor] : [])
         } catch {
             session.send(LocalReply(id: request, kind: .error, error: WireError(.internalError, "\(error)")))
         }

@@ -92,4 +92,32 @@ import Testing
             #expect(sum == withUnsafeBytes(of: UInt64(4_000_000_003), Array.init))
         }
     }
+
+    /// Next to the test program, when the library was built (`swift build --product fallow-c`).
+    private static let sharedLibrary: String? = {
+        let path = URL(fileURLWithPath: ExecutorUnderTest.path).deletingLastPathComponent().path + "/libfallow-c.so"
+        return FileManager.default.fileExists(atPath: path) ? path : nil
+    }()
+
+    @Test(.enabled(if: sharedLibrary != nil, "libfallow is not built")) func theClientsInCAndCPlusPlusRun() throws {
+        let folder = "\(TestLibrary.folder)/lib"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder)/libfallow.so", withDestinationPath: try #require(Self.sharedLibrary))
+        let built = Self.built
+        let include = "INCLUDE=-I\(TestLibrary.repository)/Sources/CFallow/include"
+        try #require(Self.run("/usr/bin/make", ["-s", "-C", built, "FALLOW=\(folder)", include, "clients"]) == 0)
+        let agent = try PlayedAgent()
+        defer { agent.stop() }
+        setenv("FALLOW_CLIENT_SOCKET", agent.socketPath, 1)
+        defer { unsetenv("FALLOW_CLIENT_SOCKET") }
+        let output = "\(TestLibrary.folder)/client.out"
+        #expect(Self.run("\(built)/clients/client", ["\(built)/functions/text.so"], output: output) == 0)
+        #expect(try String(contentsOfFile: output, encoding: .utf8).contains("reverse(fallow) = wollaf"))
+        let files = ["/etc/services", "/bin/true", "/etc/passwd", "/bin/ls", "/bin/cat"]
+        #expect(Self.run("\(built)/clients/client++", ["\(built)/functions/compress.so"] + files, output: output) == 0)
+        let said = try String(contentsOfFile: output, encoding: .utf8)
+        for file in files { #expect(said.contains("\(file): ")) }
+        #expect(Self.run("\(built)/clients/client", ["/nonexistent.so"]) == 1)
+    }
 }

@@ -237,6 +237,22 @@ import Testing
         for instant in heard { #expect(instant - moment < .milliseconds(100)) }
     }
 
+    @Test func whatAWorkerHadNotBegunIsSafeToCallAgain() throws {
+        defer { agent.stop() }
+        let lease = try lease()
+        _ = try lease.invoke("nap", little(1), timeout: .seconds(5))
+        let answered = try lease.submit("nap", little(1))
+        let futures = try (0..<3).map { _ in try lease.submit("nap", little(20_000)) }
+        usleep(100_000)
+        for pid in agent.executorPIDs { kill(pid, SIGKILL) }
+        var codes: [FallowError.Code] = []
+        for future in futures {
+            do { _ = try future.wait(timeout: .seconds(5)) } catch { codes.append(error.code) }
+        }
+        #expect(codes == [.outcomeUnknown, .notStarted, .notStarted])
+        #expect(try answered.wait(timeout: .seconds(1)).output == little(1), "what was answered before the end counts")
+    }
+
     @Test func aRevokedLeaseSaysWhy() throws {
         defer { agent.stop() }
         let lease = try lease()

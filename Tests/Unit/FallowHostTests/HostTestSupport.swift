@@ -12,12 +12,18 @@ let needsRoot: Comment = "needs root: real cgroups, mounts and identities"
 private let treeNumber = Atomic<Int>(0)
 
 /// A tree of its own under a unique top-level folder, removed when the body ends.
-func withTree<Result>(mode: CgroupMode, _ body: (CgroupTree) throws -> Result) throws -> Result {
+///
+/// With the lowest weight a lease hardly runs while the machine is busy with something else, as it should; here it gets an ordinary
+/// one, so that a test's time does not depend on that.
+func withTree<Result>(mode: CgroupMode, keepLowestWeight: Bool = false, _ body: (CgroupTree) throws -> Result) throws
+    -> Result
+{
     let number = treeNumber.wrappingAdd(1, ordering: .relaxed).newValue
     let tree = try CgroupTree(
         path: "fallow-test-\(getpid())-\(number)/node", mode: mode,
         requires: mode == .v2 ? [] : [.cpu, .memory, .pids],
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    if !keepLowestWeight { useOrdinaryWeight(tree) }
     do {
         let result = try body(tree)
         try tree.destroy()
@@ -25,6 +31,14 @@ func withTree<Result>(mode: CgroupMode, _ body: (CgroupTree) throws -> Result) t
     } catch {
         try? tree.destroy()
         throw error
+    }
+}
+
+func useOrdinaryWeight(_ tree: CgroupTree) {
+    guard let top = tree.path.split(separator: "/").first else { return }
+    for (file, text) in [("cpu/\(top)/cpu.shares", "1024"), ("\(top)/cpu.idle", "0"), ("\(top)/cpu.weight", "100")]
+    where access("/sys/fs/cgroup/\(file)", W_OK) == 0 {
+        writeFile(text, to: "/sys/fs/cgroup/\(file)")
     }
 }
 
@@ -130,3 +144,16 @@ func monotonicSeconds() -> Double {
     clock_gettime(CLOCK_MONOTONIC, &now)
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
 }
+
+/// Waits until the condition holds, at most ten seconds: a lease has the lowest weight, and the machine may be busy.
+func eventually(_ condition: () -> Bool) -> Bool {
+    let deadline = monotonicSeconds() + 10
+    while !condition() {
+        if monotonicSeconds() > deadline { return false }
+        usleep(1000)
+    }
+    return true
+}
+
+/// What shares the machine's cgroups and CPUs runs one after another.
+@Suite("leases", .enabled(if: isRoot, needsRoot), .serialized) struct LeaseTests {}
