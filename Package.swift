@@ -37,7 +37,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "fallow",
     products: [
-        .library(name: "fallow-c", type: .dynamic, targets: ["libfallow"]),
+        .library(name: "fallow-c", type: .dynamic, targets: ["libfallow", "FallowSharedLibrary"]),
         .library(name: "FallowClient", targets: ["FallowClient"]),
         .executable(name: "fallow", targets: ["fallow"]),
         .executable(name: "fallowd", targets: ["fallowd"]),
@@ -122,14 +122,27 @@ let package = Package(
         .target(name: "CFallow", cSettings: c),
         .target(
             name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
-            exclude: ["libfallow.map"], swiftSettings: swift,
+            swiftSettings: swift),
+        // How the library is linked: self-contained, exporting fallow.h's names alone.
+        .target(
+            name: "FallowSharedLibrary", dependencies: ["libfallow"], exclude: ["libfallow.map"], swiftSettings: swift,
             linkerSettings: [
                 .unsafeFlags([
-                    "-static-stdlib", "-Xlinker",
-                    "--version-script=\(Context.packageDirectory)/Sources/libfallow/libfallow.map",
-                    "-Xlinker", "-soname=libfallow.so.0",
+                    "-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims", "-Xlinker", "-zdefs",
+                    "-Xlinker", "-soname=libfallow.so.0", "-Xlinker",
+                    "--version-script=\(Context.packageDirectory)/Sources/FallowSharedLibrary/libfallow.map",
                 ])
             ]),
+
+        // Benchmarks.
+        .target(
+            name: "TransportBenchmarks",
+            dependencies: [
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+            ], path: "Benchmarks/TransportBenchmarks", swiftSettings: swift),
+        .executableTarget(
+            name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
+            swiftSettings: swift),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(
@@ -137,7 +150,21 @@ let package = Package(
             dependencies: [
                 "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "fallow-executor",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
+        .target(
+            name: "TransportTesting", dependencies: ["FallowTransport", "FallowWire", "CLinux"],
+            path: "Tests/Support/TransportTesting", swiftSettings: swift),
+        .executableTarget(
+            name: "transport-peer",
+            dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
+            path: "Tests/Support/TransportPeer", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
+        tests("FallowWireTests", ["FallowWire", "FallowModel"]),
+        tests(
+            "TransportTests",
+            [
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportTesting",
+                "transport-peer", "CLinux",
+            ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
         tests(
@@ -152,6 +179,10 @@ let package = Package(
                 "FallowExecutor", "FallowWire", "FallowTransport", "TransportShm", "FallowLocal", "FallowModel",
                 "FallowTestSupport",
             ]),
-        tests("FallowClientTests", ["FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport"]),
+        tests(
+            "FallowClientTests",
+            [
+                "FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport", "libfallow", "CFallow",
+            ]),
     ]
 )

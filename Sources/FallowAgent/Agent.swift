@@ -27,7 +27,9 @@ public struct Agent: Sendable {
         let name = settings.nodeName ?? NodeName(hostName())
         try makeFolders()
         let loop = try EventLoop()
-        let tree = try CgroupTree(path: settings.cgroupPath, mount: settings.cgroupMount, logger: log)
+        let tree = try CgroupTree(
+            path: settings.cgroupPath, mount: settings.cgroupMount,
+            share: settings.cgroupLowestWeight ? .lowest : .ordinary, logger: log)
         // Nothing that an earlier agent left behind is ours to vouch for: silence means off.
         clearLeftovers(tree)
         let shell = NodeShell(

@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// Connections and arenas do not survive `fork` in the child: two processes would answer for one ring. The child is told so.
+/// Connections and arenas do not survive `fork` in the child: two processes would answer for one ring. The child is
+/// told so.
 enum ForkGuard {
     private nonisolated(unsafe) static let mark = clinux_fork_mark()
 
@@ -12,7 +13,8 @@ enum ForkGuard {
     static func check() throws(FallowError) {
         guard let mark, mark.pointee != 1 else { return }
         throw FallowError(
-            .invalid, "this process was forked from the one that connected: connect again in the child (after exec, or fork first)")
+            .invalid,
+            "this process was forked from the one that connected: fork before connecting, or connect again after exec")
     }
 }
 

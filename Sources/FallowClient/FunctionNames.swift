@@ -39,6 +39,7 @@ final class FunctionNames: Sendable {
     func text(of number: Int) -> String { String(decoding: bytes(of: number), as: UTF8.self) }
 
     private static func equal(_ known: [UInt8], _ name: UnsafeRawBufferPointer) -> Bool {
-        known.count == name.count && known.withUnsafeBytes { memcmp($0.baseAddress!, name.baseAddress!, name.count) == 0 }
+        guard known.count == name.count else { return false }
+        return known.withUnsafeBytes { memcmp($0.baseAddress!, name.baseAddress!, name.count) == 0 }
     }
 }

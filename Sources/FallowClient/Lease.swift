@@ -133,7 +133,9 @@ private struct LeaseOpening {
         }
         switch opened.transport {
         case .shm:
-            guard descriptors.count == 1 else { throw nonsense("\(descriptors.count) descriptors with shm, not the arena") }
+            guard descriptors.count == 1 else {
+                throw nonsense("\(descriptors.count) descriptors with shm, not the arena")
+            }
             return try connectShm(arena: descriptors.removeFirst())
         case .fabric: return try connectFabric()
         }
@@ -146,7 +148,8 @@ private struct LeaseOpening {
             for worker in 0..<opened.workers {
                 workers.append(
                     EndpointConnection(
-                        endpoint: try arena.endpoint(worker: worker, side: .client), names: names, fate: fate, agent: agent))
+                        endpoint: try arena.endpoint(worker: worker, side: .client), names: names, fate: fate,
+                        agent: agent))
             }
             return workers
         } catch {
@@ -189,7 +192,9 @@ extension LeaseOpened {
         guard digits.count == 64 else { return nil }
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: 64, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
+            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
+                return nil
+            }
             bytes.append(byte)
         }
         return bytes

@@ -35,10 +35,8 @@ public struct LeaseOptions: Hashable, Sendable {
         guard wait >= .zero, wait <= .seconds(86_400) else {
             throw FallowError(.invalid, "waiting for capacity takes 0 s to a day, not \(wait)")
         }
-        if let complaint = ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes).complaint
-        {
-            throw FallowError(.invalid, complaint)
-        }
+        let geometry = ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes)
+        if let complaint = geometry.complaint { throw FallowError(.invalid, complaint) }
     }
 
     func demand(libraryName: String) -> LeaseDemand {

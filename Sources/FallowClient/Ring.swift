@@ -186,7 +186,8 @@ struct Ring<Connection: Endpoint & ~Copyable>: ~Copyable {
     private func unknownFunction(_ function: Int) -> FallowError {
         FallowError(
             .unknownFunction,
-            "the library has no function '\(names.text(of: function))' (C++ functions need extern \"C\", and none may be static)")
+            "the library has no function '\(names.text(of: function))' (C++ functions need extern \"C\", and none may be static)"
+        )
     }
 
     /// Copies a reply's header once, checks the copy against what was asked, and settles the call.

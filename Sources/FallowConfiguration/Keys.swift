@@ -43,6 +43,9 @@ extension ConfigurationKey {
         text("state_directory", "history and library cache", \.stateDirectory),
         text("cgroup.path", "our folder under each cgroup hierarchy", \.cgroupPath),
         text("cgroup.mount", "where cgroups are mounted", \.cgroupMount),
+        flag(
+            "cgroup.lowest_weight", "give our folder the least CPU weight there is; false only for virtual nodes",
+            \.cgroupLowestWeight),
         optional("munge.socket", "munged's socket; default: libmunge's own", \.mungeSocket) { $0 },
         users("munge.trusted_uids", "uids whose word as a daemon is believed", \.trustedUsers),
         users("operators", "uids that may switch lending and see everybody's leases", \.operators),

@@ -23,6 +23,7 @@ public struct Settings: Sendable, Equatable {
     public var stateDirectory = "/var/lib/fallow"
     public var cgroupPath = "fallow.slice/fallowd.service"
     public var cgroupMount = "/sys/fs/cgroup"
+    public var cgroupLowestWeight = true
     public var mungeSocket: String?
     public var trustedUsers: [UserID] = [.root]
     public var operators: [UserID] = [.root]
@@ -39,7 +40,7 @@ public struct Settings: Sendable, Equatable {
     public var termMaximum: Duration = .seconds(3600)
     public var leasesPerUser = 64
     public var coresPerUser = 1024
-    public var graceLost: Duration = .seconds(5)
+    public var graceLost: Duration = .seconds(30)
     // executors
     public var executorPath = "/usr/libexec/fallow/fallow-executor"
     public var executorProcesses = 64

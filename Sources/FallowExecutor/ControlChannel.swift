@@ -15,7 +15,9 @@ struct ControlChannel {
             connection = try LocalConnection(adopting: descriptor, type: .seqpacket)
         } catch {
             throw WireError(
-                .invalid, "descriptor \(descriptor) is not the agent's control socket (\(error)): fallowd starts this program")
+                .invalid,
+                "descriptor \(descriptor) is not the agent's control socket (\(error)): "
+                    + "fallowd starts this program")
         }
     }
 

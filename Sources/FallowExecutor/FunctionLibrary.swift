@@ -46,7 +46,8 @@ public struct FunctionLibrary: @unchecked Sendable {
     /// - Returns: nil when the library itself defines no function of that name. What only its dependencies define does not
     ///   count: else every library would have libc's `system`.
     func function(named name: UnsafeRawBufferPointer) -> UnsafeMutableRawPointer? {
-        guard !name.isEmpty, name.count <= InvocationLayout.longestFunctionNameBytes, !name.contains(0) else { return nil }
+        let longest = InvocationLayout.longestFunctionNameBytes
+        guard !name.isEmpty, name.count <= longest, !name.contains(0) else { return nil }
         return withUnsafeTemporaryAllocation(byteCount: name.count + 1, alignment: 1) { buffer in
             buffer.copyMemory(from: name)
             buffer[name.count] = 0

@@ -16,7 +16,8 @@ struct LibraryFile {
         guard count >= 0 else { throw unusable("cannot be read: \(String(cString: strerror(errno)))") }
         guard count > 0 else { throw unusable("is empty") }
         guard count == header.count, header[0...3].elementsEqual([0x7f, 0x45, 0x4c, 0x46]) else {
-            throw unusable("is not a shared library: it does not begin like an ELF file (build it with cc -shared -fPIC)")
+            throw unusable(
+                "is not a shared library: it does not begin like an ELF file (build it with cc -shared -fPIC)")
         }
         guard header[4] == 2, header[5] == 1 else {
             throw unusable("is not for this machine: a 64-bit little-endian library is needed")

@@ -69,7 +69,8 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         let output = endpoint.outgoing(slot)
         let input = request + InvocationLayout.headerBytes
         let reply: ReplyHeader
-        if header.payloadBytes > UInt64(inputCapacityBytes) || header.resultCapacityBytes > UInt64(outputCapacityBytes) {
+        if header.payloadBytes > UInt64(inputCapacityBytes) || header.resultCapacityBytes > UInt64(outputCapacityBytes)
+        {
             reply = ReplyHeader(invocationID: header.invocationID, status: .malformed)
         } else if let function = table[header.function] {
             reply = invoke(function, header, input: input, output: output + InvocationLayout.headerBytes)
@@ -107,7 +108,8 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         let needed = UInt64(bitPattern: Int64(size))
         if needed > header.resultCapacityBytes {
             return ReplyHeader(
-                invocationID: header.invocationID, status: .resultTooLarge, returnValue: returnValue, bytesNeeded: needed)
+                invocationID: header.invocationID, status: .resultTooLarge, returnValue: returnValue,
+                bytesNeeded: needed)
         }
         return ReplyHeader(
             invocationID: header.invocationID, status: .returned, returnValue: returnValue, resultBytes: needed,

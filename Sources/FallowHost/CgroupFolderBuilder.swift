@@ -4,12 +4,14 @@ internal import Glibc
 struct CgroupFolderBuilder {
     let hierarchy: CgroupHierarchy
     let components: [String]
+    let share: CgroupShare
     /// Innermost first.
     private(set) var removableParents: [String] = []
 
-    init(hierarchy: CgroupHierarchy, components: [String]) {
+    init(hierarchy: CgroupHierarchy, components: [String], share: CgroupShare) {
         self.hierarchy = hierarchy
         self.components = components
+        self.share = share
     }
 
     mutating func build() throws(HostError) {
@@ -27,7 +29,7 @@ struct CgroupFolderBuilder {
                         "the first folder of the cgroup path belongs to somebody else, and its weight is not ours to set: "
                             + "use one like fallow.slice", path: folder)
                 }
-                try CgroupWeight(hierarchy: hierarchy, folder: folder).lower()
+                try CgroupWeight(hierarchy: hierarchy, folder: folder, atRest: share).lower()
             }
             if depth < components.count, isOurs { removableParents.insert(folder, at: 0) }
             if !hierarchy.isUnified {

@@ -59,6 +59,6 @@ extension CgroupTree {
     private var topWeights: [CgroupWeight] {
         let top = path.prefix { $0 != "/" }
         return hierarchies.filter { $0.controllers.contains(.cpu) }
-            .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(top)") }
+            .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(top)", atRest: share) }
     }
 }

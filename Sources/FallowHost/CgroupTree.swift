@@ -12,6 +12,7 @@ public final class CgroupTree: Sendable {
     /// Controllers that this machine does not offer; a lease that needs one is refused.
     public let missingControllers: Set<CgroupController>
     let hierarchies: [CgroupHierarchy]
+    let share: CgroupShare
     private let logger: Logger
     /// Parent folders that `destroy` may remove, innermost first.
     private let removableParents: [String]
@@ -23,9 +24,10 @@ public final class CgroupTree: Sendable {
     ///
     /// - Parameters:
     ///   - path: relative to the mount: `fallow.slice/fallowd.service`. The first folder must be ours: new, or named `fallow…`.
+    ///   - share: the CPU weight of the path's first folder.
     ///   - requires: controllers without which there is no point; they are named in the error.
     public init(
-        path: String, mount: String = "/sys/fs/cgroup", mode: CgroupMode = .automatic,
+        path: String, mount: String = "/sys/fs/cgroup", mode: CgroupMode = .automatic, share: CgroupShare = .lowest,
         requires: Set<CgroupController> = [.cpu, .memory, .pids], logger: Logger = Logger(label: "fallow.cgroup")
     ) throws(HostError) {
         let components = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -44,12 +46,13 @@ public final class CgroupTree: Sendable {
                 path: mount)
         }
         self.path = path
+        self.share = share
         self.logger = logger
         missingControllers = layout.missing
         hierarchies = layout.hierarchies
         var removable: [String] = []
         for hierarchy in layout.hierarchies {
-            var builder = CgroupFolderBuilder(hierarchy: hierarchy, components: components.map { String($0) })
+            var builder = CgroupFolderBuilder(hierarchy: hierarchy, components: components.map { String($0) }, share: share)
             try builder.build()
             removable = builder.removableParents + removable
         }

@@ -1,13 +1,27 @@
+/// How much CPU time our top-level folder gets beside jobs.
+public enum CgroupShare: String, Sendable {
+    /// The least there is (v2: idle; v1: 2 shares): what a node that runs jobs needs.
+    case lowest
+    /// As much as any other folder: for virtual nodes, whose cores are not the machine's.
+    case ordinary
+}
+
 /// How much CPU time a folder gets beside its siblings.
 struct CgroupWeight: Sendable {
     let hierarchy: CgroupHierarchy
     let folder: String
+    /// What the folder has at rest.
+    var atRest = CgroupShare.lowest
 
     private var applies: Bool { hierarchy.controllers.contains(.cpu) }
 
-    /// The lowest weight there is: jobs get what they ask for, we what is left.
+    /// Back to the weight at rest: with the lowest there is, jobs get what they ask for, and we what is left.
     func lower() throws(HostError) {
         guard applies else { return }
+        guard atRest == .lowest else {
+            return try HostFile.write(
+                hierarchy.isUnified ? "100" : "1024", to: "\(folder)/\(hierarchy.isUnified ? "cpu.weight" : "cpu.shares")")
+        }
         if hierarchy.isUnified {
             // cpu.idle (Linux 5.15) is still less than the weight 1.
             if HostFile.tryWrite("1", to: "\(folder)/cpu.idle") != 0 {

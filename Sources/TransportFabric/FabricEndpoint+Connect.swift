@@ -42,8 +42,10 @@ struct FabricCall {
         }
         do throws(FabricError) {
             information = try FabricInformation(host: host, port: port, listening: false)
+            var hasTakenHandle = false
             link = try FabricLink(
-                information, root: FabricRoot(information), geometry: geometry, isClient: true)
+                information, root: FabricRoot(information), geometry: geometry, isClient: true,
+                hasTakenHandle: &hasTakenHandle)
         } catch {
             throw .system(code: error.code)
         }

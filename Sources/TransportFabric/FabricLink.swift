@@ -27,8 +27,11 @@ final class FabricLink {
     /// What to pass with every local address.
     var outgoingDescriptor: UnsafeMutableRawPointer? { outgoingRegion.flatMap { fi_mr_desc($0) } }
 
+    /// - Parameter hasTakenHandle: set once libfabric's endpoint owns the connection that a request's information names,
+    ///   also when a later step throws: it must not be rejected any more then.
     init(
-        _ information: FabricInformation, root: FabricRoot, geometry: ArenaGeometry, isClient: Bool
+        _ information: FabricInformation, root: FabricRoot, geometry: ArenaGeometry, isClient: Bool,
+        hasTakenHandle: inout Bool
     ) throws(FabricError) {
         self.root = root
         incomingStride = isClient ? geometry.outputStrideBytes : geometry.inputStrideBytes
@@ -51,6 +54,7 @@ final class FabricLink {
             completionsDescriptor = wait
             let endpoint = try steps.opened("an endpoint") { fi_endpoint(domain, information.pointer, $0, nil) }
             self.endpoint = endpoint
+            hasTakenHandle = true
             try fabricCheck(fi_ep_bind(endpoint, fid(events.queue), 0), "bind the event queue")
             let binding = UInt64(FI_TRANSMIT) | UInt64(FI_RECV) | UInt64(FI_SELECTIVE_COMPLETION)
             try fabricCheck(fi_ep_bind(endpoint, fid(completions), binding), "bind the completion queue")
@@ -95,6 +99,13 @@ final class FabricLink {
         fi_close(fid(completions))
         fi_close(fid(domain))
         munmap(incomingBase, mappedBytes)
+    }
+
+    /// Whether the peer's end has been seen, right after connecting and before any message.
+    var isAlreadyGone: Bool {
+        // The provider looks at the socket when it is asked for completions; there can be none yet.
+        _ = fi_cq_read(completions, nil, 0)
+        return events.next() != nil
     }
 
     /// Has the kernel give the peer up after about 2 s of silence when its network is cut. Best effort: without it the

@@ -57,12 +57,12 @@ public final class FabricListener: Sendable {
         let root = try FabricRoot(information)
         let events = try FabricEvents(root)
         var opened: UnsafeMutablePointer<fid_pep>?
-        try fabricCheck(fi_passive_ep(root.fabric, information.pointer, &opened, nil), "open a listener")
+        try fabricCheck(fi_passive_ep(root.fabric, information.pointer, &opened, nil), "listen at '\(bindAddress)'")
         guard let passive = opened else { throw FabricError("libfabric opened no listener", code: EIO) }
         let port: UInt16
         do throws(FabricError) {
             try fabricCheck(fi_pep_bind(passive, fid(events.queue), 0), "bind the listener's events")
-            try fabricCheck(fi_listen(passive), "listen on '\(bindAddress)'")
+            try fabricCheck(fi_listen(passive), "listen at '\(bindAddress)'")
             port = try Self.port(of: passive)
         } catch {
             fi_close(fid(passive))
@@ -135,39 +135,51 @@ public final class FabricListener: Sendable {
         _ information: FabricInformation, _ data: [UInt8], _ passive: UnsafeMutablePointer<fid_pep>,
         _ state: inout State
     ) -> Accepted? {
+        var hasTakenHandle = false
         do throws(FabricIntroduction.Complaint) {
             let request = try state.introduction.check(request: data, workers: state.isTaken.count)
             guard state.usedNonces.count < rememberedNonces, state.usedNonces.insert(request.nonce).inserted else {
                 throw .replayed
             }
             guard !state.isTaken[request.worker] else { throw .taken }
-            guard let link = finish(information, request, state) else { throw .resources }
+            guard let link = finish(information, request, state, &hasTakenHandle) else { throw .resources }
             state.isTaken[request.worker] = true
             return Accepted(
                 worker: request.worker, link: link, window: request.window, geometry: state.introduction.geometry)
         } catch {
             state.refusals[error, default: 0] += 1
-            let refusal = FabricIntroduction.refusal
-            fi_reject(passive, information.pointer.pointee.handle, refusal, refusal.count)
+            if !hasTakenHandle {
+                let refusal = FabricIntroduction.refusal
+                fi_reject(passive, information.pointer.pointee.handle, refusal, refusal.count)
+            }
             return nil
         }
     }
 
     /// Opens what the connection needs and accepts it; nil when the system or the peer did not go along.
     private static func finish(
-        _ information: FabricInformation, _ request: FabricIntroduction.Request, _ state: State
+        _ information: FabricInformation, _ request: FabricIntroduction.Request, _ state: State,
+        _ hasTakenHandle: inout Bool
     ) -> FabricLink? {
         let introduction = state.introduction
         guard
             let link = try? FabricLink(
-                information, root: state.root, geometry: introduction.geometry, isClient: false)
+                information, root: state.root, geometry: introduction.geometry, isClient: false,
+                hasTakenHandle: &hasTakenHandle)
         else { return nil }
         let answer = introduction.accept(nonce: request.nonce, window: link.window)
         guard fi_accept(link.endpoint, answer, answer.count) == 0,
             case .connected = link.events.next(until: FabricDeadline(in: finishNanoseconds))
         else { return nil }
+        // A client that gave up while its connect lay in the queue must not cost the lease a worker.
+        guard !link.isAlreadyGone else { return nil }
         link.boundSilence()
         return link
+    }
+
+    /// Lets a worker be connected to once more, after its client's endpoint was lost. For the executor.
+    public func free(worker: Int) {
+        state.withLock { $0.isTaken[worker] = false }
     }
 
     /// Stops listening; connections that were accepted stay. Idempotent.

@@ -40,7 +40,8 @@ struct Fallowctld: AsyncParsableCommand {
             }
             try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld")).runUntilSignalled()
         } catch {
-            fputs("fallowctld: \(error)\n", stderr)
+            let sentence = Array("fallowctld: \(error)\n".utf8)
+            _ = write(2, sentence, sentence.count)
             throw ExitCode.failure
         }
     }

@@ -68,7 +68,8 @@ func span(seconds: Double, _ name: StaticString) throws(FallowError) -> Duration
 
 /// Bytes from C.
 /// - Throws: `.invalid` when there is a size but no pointer.
-func bytes(_ start: UnsafeRawPointer?, _ count: Int, _ name: StaticString) throws(FallowError) -> UnsafeRawBufferPointer {
+func bytes(_ start: UnsafeRawPointer?, _ count: Int, _ name: StaticString) throws(FallowError) -> UnsafeRawBufferPointer
+{
     guard count >= 0 else { throw FallowError(.invalid, "the size of \(name) is beyond what memory can hold") }
     guard start != nil || count == 0 else { throw FallowError(.invalid, "\(name) is NULL, and \(count) bytes long") }
     return UnsafeRawBufferPointer(start: start, count: count)

@@ -1,3 +1,6 @@
+// The functions bear their names in C.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 internal import CFallow
 internal import FallowClient
 internal import FallowModel
@@ -92,7 +95,9 @@ private func deliver(
 
 private func array(_ futures: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(FallowError) -> [Future] {
     guard let futures, count > 0 else { throw FallowError(.invalid, "there is no future to wait for") }
-    guard count <= 1 << 20 else { throw FallowError(.invalid, "\(count) futures at once: at most \(1 << 20) are allowed") }
+    guard count <= 1 << 20 else {
+        throw FallowError(.invalid, "\(count) futures at once: at most \(1 << 20) are allowed")
+    }
     var all: [Future] = []
     all.reserveCapacity(count)
     for index in 0..<count { all.append(try object(futures[index], "one of the futures", as: Future.self)) }

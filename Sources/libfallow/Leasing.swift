@@ -1,3 +1,6 @@
+// The functions bear their names in C.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import CFallow
 internal import FallowClient
 internal import FallowModel
@@ -26,7 +29,9 @@ internal import Glibc
         guard let lease else { throw FallowError(.invalid, "lease is NULL: there is nowhere to put the lease") }
         lease.pointee = nil
         let client = try object(client, "client", as: FallowClient.self)
-        guard let path = libraryPath as UnsafePointer<CChar>? else { throw FallowError(.invalid, "library_path is NULL") }
+        guard let path = libraryPath as UnsafePointer<CChar>? else {
+            throw FallowError(.invalid, "library_path is NULL")
+        }
         let wish = try LeaseOptions(options)
         lease.pointee = retained(try client.lease(library: String(cString: path), wish))
     }
@@ -40,7 +45,8 @@ internal import Glibc
         guard let info else { throw FallowError(.invalid, "info is NULL") }
         let size = UInt32(MemoryLayout<fallow_lease_info>.stride)
         guard info.pointee.size == size else {
-            throw FallowError(.invalid, "info.size is \(info.pointee.size); set it to sizeof(struct fallow_lease_info), \(size)")
+            throw FallowError(
+                .invalid, "info.size is \(info.pointee.size); set it to sizeof(struct fallow_lease_info), \(size)")
         }
         var told = fallow_lease_info()
         told.size = size
@@ -56,7 +62,9 @@ internal import Glibc
     }
 }
 
-@c @implementation public func fallow_lease_renew(_ lease: OpaquePointer!, _ termSeconds: Double) -> Int32 {
+@c @implementation public func fallow_lease_renew(_ lease: OpaquePointer!, _ termSeconds: Double)
+    -> Int32
+{
     Failure.guarded { () throws(FallowError) in
         _ = try object(lease, "lease", as: Lease.self).renew(term: try span(seconds: termSeconds, "term_seconds"))
     }
@@ -85,7 +93,8 @@ extension LeaseOptions {
         guard wish.flags & ~UInt32(FALLOW_LEASE_REMOTE) == 0 else {
             throw FallowError(.invalid, "options.flags \(wish.flags) holds more than FALLOW_LEASE_REMOTE")
         }
-        guard wish.memory <= UInt64(Int64.max), wish.max_input <= UInt64(Int64.max), wish.max_output <= UInt64(Int64.max)
+        guard wish.memory <= UInt64(Int64.max), wish.max_input <= UInt64(Int64.max),
+            wish.max_output <= UInt64(Int64.max)
         else { throw FallowError(.invalid, "options.memory, max_input or max_output is beyond 2^63") }
         if wish.cpus != 0 { cpus = Int(wish.cpus) }
         if wish.memory != 0 { memory = ByteCount(Int64(wish.memory)) }

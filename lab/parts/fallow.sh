@@ -53,6 +53,7 @@ agent.report_interval: 1
 runtime_directory: $state/run/$node
 state_directory: $state/var/$node
 cgroup.path: fallow-lab-$id/$node
+cgroup.lowest_weight: false
 munge.socket: $state/mrun/munge.sock
 lend.unallocated: true
 lend.lent: true

@@ -74,17 +74,16 @@ def serve(peer, selector, records, mode):
     record = dict(zip(NAMES, REQUEST.unpack(data)))
     for name in ("node", "alloc_cores", "step_cores", "cgroup"):
         record[name] = record[name].split(b"\0")[0].decode()
+    if mode not in ("hung", "silent"):
+        try:
+            peer.send(reply_of(mode, record))
+        except OSError:
+            pass  # a report that nobody waits for
     record["kind"] = KINDS.get(record["kind"], record["kind"])
     records.write(json.dumps(record) + "\n")
-    if mode == "hung":
-        return
-    try:
-        if mode != "silent":
-            peer.send(reply_of(mode, record))
-    except OSError:
-        pass
-    selector.unregister(peer)
-    peer.close()
+    if mode != "hung":
+        selector.unregister(peer)
+        peer.close()
 
 
 main()

@@ -64,13 +64,13 @@ public final class PlayedAgent: @unchecked Sendable {
 
     /// Takes every lease back as an agent does: kill, mark, tell, reclaim.
     public func revoke(_ reason: LeaseEnd, reclaims: Bool = true) {
+        ending.withLock { $0 = reason }
         for executor in live.withLock({ Array($0.values) }) {
             kill(executor.handle.pid, SIGKILL)
             usleep(5000)
             executor.arena.markEnded(1)
             if reclaims { try? executor.arena.reclaim() }
         }
-        ending.withLock { $0 = reason }
     }
     private let ending = Mutex<LeaseEnd>(.executorDied)
 
@@ -131,7 +131,8 @@ public final class PlayedAgent: @unchecked Sendable {
                 LocalReply(
                     id: request.id, kind: .status,
                     status: AgentStatus(
-                        node: NodeName("test"), version: "0", leases: session.leases.count, controllerReachable: false)))
+                        node: NodeName("test"), version: "0", leases: session.leases.count, controllerReachable: false))
+            )
         }
     }
 

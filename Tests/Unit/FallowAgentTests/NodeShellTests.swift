@@ -33,7 +33,7 @@ final class ShellUnderTest: @unchecked Sendable {
         settings.cgroupPath = "fallow-test-\(UInt32.random(in: 0 ... .max))"
         loop = try EventLoop()
         shell = NodeShell(
-            settings: settings, name: NodeName("here"), loop: loop, tree: try CgroupTree(path: settings.cgroupPath),
+            settings: settings, name: NodeName("here"), loop: loop, tree: try CgroupTree(path: settings.cgroupPath, share: .ordinary),
             topology: try Topology.read(), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let thread = Thread { [loop] in loop.run() }
         thread.start()

@@ -17,7 +17,9 @@ import Testing
         } catch { return error }
     }
 
-    @Test(arguments: ["garbage\n", "{}\n", "[1,2]\n", "{\"id\":1}\n", "{\"id\":-1,\"kind\":\"leased\"}\n", "\n", "\u{0}\u{1}\n"])
+    @Test(arguments: [
+        "garbage\n", "{}\n", "[1,2]\n", "{\"id\":1}\n", "{\"id\":-1,\"kind\":\"leased\"}\n", "\n", "\u{0}\u{1}\n",
+    ])
     func garbageEndsTheConversation(line: String) throws {
         let error = try failure { session, _, _ in
             session.send(raw: line)
@@ -59,7 +61,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [(0, 16, 1 << 20), (-5, 16, 1 << 20), (1 << 40, 16, 1 << 20), (1, 3, 1 << 20), (1, 1 << 40, 1), (1, 16, 1 << 50), (1, 16, -9), (1, 16, 1)])
+    @Test(arguments: [
+        (0, 16, 1 << 20), (-5, 16, 1 << 20), (1 << 40, 16, 1 << 20), (1, 3, 1 << 20), (1, 1 << 40, 1), (1, 16, 1 << 50),
+        (1, 16, -9), (1, 16, 1),
+    ])
     func absurdNumbersAreNotBelieved(workers: Int, slots: Int, bytes: Int) throws {
         let error = try failure { session, request, _ in
             let lease = LeaseOpened(

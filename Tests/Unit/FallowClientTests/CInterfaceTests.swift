@@ -2,7 +2,6 @@ import CFallow
 import FallowTestSupport
 import Foundation
 import Testing
-
 import libfallow
 
 /// fallow.h as a C program uses it, through a real executor.
@@ -27,7 +26,9 @@ import libfallow
         info.size = UInt32(MemoryLayout<fallow_lease_info>.stride)
         #expect(fallow_lease_describe(lease, &info) == 0)
         #expect(info.cpus == 2 && info.max_input == 4096 && info.max_output == 1 << 20 && info.seconds_left > 500)
-        #expect(withUnsafeBytes(of: &info.transport) { String(cString: $0.bindMemory(to: CChar.self).baseAddress!) } == "shm")
+        #expect(
+            withUnsafeBytes(of: &info.transport) { String(cString: $0.bindMemory(to: CChar.self).baseAddress!) }
+                == "shm")
         #expect(fallow_lease_renew(lease, 5000) == 0)
 
         var output = [UInt8](repeating: 0, count: 16)
@@ -36,7 +37,9 @@ import libfallow
         #expect(fallow_invoke(lease, "reverse", [1, 2, 3] as [UInt8], 3, &output, &size, &value, 5) == 0)
         #expect(size == 3 && value == 0 && output.prefix(3) == [3, 2, 1])
         size = 2
-        #expect(fallow_invoke(lease, "echo", [1, 2, 3] as [UInt8], 3, &output, &size, nil, 5) == FALLOW_RESULT_TOO_LARGE.code)
+        #expect(
+            fallow_invoke(lease, "echo", [1, 2, 3] as [UInt8], 3, &output, &size, nil, 5)
+                == FALLOW_RESULT_TOO_LARGE.code)
         #expect(size == 3)
         #expect(fallow_invoke(lease, "absent", nil, 0, nil, nil, nil, 5) == FALLOW_UNKNOWN_FUNCTION.code)
         #expect(sentence.contains("absent"))

@@ -82,7 +82,8 @@ import Testing
 
     @Test func smallFunctions() throws {
         try withLease("text", largest: 4096) { lease throws in
-            #expect(try lease.invoke("reverse", Array("fallow".utf8), timeout: .seconds(5)).output == Array("wollaf".utf8))
+            #expect(
+                try lease.invoke("reverse", Array("fallow".utf8), timeout: .seconds(5)).output == Array("wollaf".utf8))
             #expect(try lease.invoke("noop", [], timeout: .seconds(5)).output.isEmpty)
         }
         try withLease("rfaas", largest: 4096) { lease throws in

@@ -33,7 +33,9 @@ import Testing
         let p50 = spans[count / 2]
         #expect(p50 < 5000)
         if getenv("FALLOW_MEASURE") != nil {
-            print("shm \(bytes) B, \(pauseMicroseconds == 0 ? "hot" : "warm"): p50 \(p50) µs, p99 \(spans[count * 99 / 100]) µs")
+            print(
+                "shm \(bytes) B, \(pauseMicroseconds == 0 ? "hot" : "warm"): p50 \(p50) µs, p99 \(spans[count * 99 / 100]) µs"
+            )
         }
     }
 }

@@ -120,7 +120,8 @@ import TransportShm
         let executor = try ExecutorUnderTest(library: TestLibrary.path("crash"), geometry: geometry, output: sink)
         try #require(try executor.report()?.error == nil)
         var limit = rlimit(rlim_cur: 1 << 20, rlim_max: 1 << 20)
-        typealias Prlimit = @convention(c) (Int32, Int32, UnsafePointer<rlimit>?, UnsafeMutablePointer<rlimit>?) -> Int32
+        typealias Prlimit =
+            @convention(c) (Int32, Int32, UnsafePointer<rlimit>?, UnsafeMutablePointer<rlimit>?) -> Int32
         let prlimit = unsafeBitCast(try #require(dlsym(nil, "prlimit")), to: Prlimit.self)
         try #require(prlimit(executor.handle.pid, 1, &limit, nil) == 0)
         var endpoint = try executor.arena.endpoint(worker: 0, side: .client)

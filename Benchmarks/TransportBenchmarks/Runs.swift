@@ -1,0 +1,103 @@
+internal import FallowModel
+internal import FallowTransport
+internal import Glibc
+internal import TransportFabric
+internal import TransportShm
+
+private let geometry = ArenaGeometry(slotCount: 64, inputBytes: 1 << 20, outputBytes: 1 << 20)
+private let secret = [UInt8](repeating: 1, count: 32)
+
+/// The executor's process: `what` is serve-shm (the arena is descriptor `argument`) or serve-fabric.
+public func serve(_ what: String, _ argument: String) {
+    alarm(120)  // the bound, should the client die without closing
+    do {
+        if what == "serve-shm" {
+            let arena = try ShmArena(adopting: CInt(argument) ?? -1, expecting: geometry, workers: 1)
+            try arena.prefault(worker: 0)
+            var endpoint = try arena.endpoint(worker: 0, side: .executor)
+            try answer(&endpoint, replyBytes: 64)
+        } else {
+            let listener = try FabricListener(
+                bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
+            print(listener.address)
+            fflush(nil)
+            var endpoint = try listener.acceptNext(timeout: .seconds(10)).takeEndpoint()
+            try answer(&endpoint, replyBytes: 64)
+        }
+    } catch TransportError.peerLost {
+    } catch {
+        print("executor: \(error)")
+        exit(1)
+    }
+}
+
+public func benchmarkShm() throws {
+    let arena = try ShmArena.create(geometry: geometry, workers: 1)
+    let child = try start("serve-shm", "3", passing: arena.descriptor, output: nil)
+    defer { reap(child) }
+    var endpoint = try arena.endpoint(worker: 0, side: .client)
+    var sequence: UInt32 = 0
+    _ = try pingPong(&endpoint, sequence: &sequence, rounds: 100_000, group: 100, bytes: 64)
+    for _ in 0..<3 {
+        let took = try pingPong(&endpoint, sequence: &sequence, rounds: 2_000_000, group: 100, bytes: 64)
+        print(
+            "shm, 64 B, cross-core, polling: p50 \(rounded(took[took.count / 2])) ns, p99 of means of 100"
+                + " \(rounded(took[took.count * 99 / 100])) ns")
+    }
+    for _ in 0..<3 {
+        let rate = try pipeline(&endpoint, sequence: &sequence, count: 3_000_000, bytes: 64)
+        print("shm, pipelined, 64 slots, one worker: \(rounded(rate / 1e6)) million a second")
+    }
+    endpoint.close()
+}
+
+public func benchmarkFabric() throws {
+    var pipes: [CInt] = [0, 0]
+    guard pipe(&pipes) == 0 else { throw TransportError.system(code: errno) }
+    let child = try start("serve-fabric", "-", passing: nil, output: pipes[1])
+    close(pipes[1])
+    defer { reap(child) }
+    var line: [UInt8] = []
+    var byte: UInt8 = 0
+    while read(pipes[0], &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
+    var endpoint = try FabricEndpoint.connect(
+        address: String(decoding: line, as: UTF8.self), leaseID: LeaseID(1), worker: 0, secret: secret,
+        geometry: geometry, timeout: .seconds(5))
+    var sequence: UInt32 = 0
+    for _ in 0..<3 {
+        let took = try pingPong(&endpoint, sequence: &sequence, rounds: 20_000, group: 1, bytes: 64)
+        print(
+            "fabric tcp, 64 B, cross-core, polling: p50 \(rounded(took[took.count / 2] / 1000)) us,"
+                + " p99 \(rounded(took[took.count * 99 / 100] / 1000)) us")
+    }
+    let rate = try pipeline(&endpoint, sequence: &sequence, count: 200_000, bytes: 64)
+    print("fabric tcp, pipelined, 64 slots, one worker: \(rounded(rate / 1e6)) million a second")
+    endpoint.close()
+}
+
+private func rounded(_ number: Double) -> Double { (number * 100).rounded() / 100 }
+
+private func reap(_ child: pid_t) {
+    var status: CInt = 0
+    waitpid(child, &status, 0)
+}
+
+private func start(_ what: String, _ argument: String, passing: CInt?, output: CInt?) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    let high = passing.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+    if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
+    if let output { posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) }
+    // The executor goes to CPU 1; the client was put on CPU 0 by whoever started it.
+    let program = "/proc/\(getpid())/exe"
+    let words: [String] = ["taskset", "-c", "1", program, what, argument]
+    var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    argv.append(nil)
+    defer { for word in argv { free(word) } }
+    var child: pid_t = 0
+    let code = posix_spawnp(&child, "taskset", &actions, nil, &argv, nil)
+    if let high { close(high) }
+    guard code == 0 else { throw TransportError.system(code: code) }
+    return child
+}

@@ -1,0 +1,14 @@
+// Round trips of the transports beside their floors (Benchmarks/floors/*.c). Usage: taskset -c 0 transport-bench [shm|fabric]...
+// Two processes, on CPU 0 (client) and 1 (executor), both polling: this program starts itself once more as the
+// executor. One line a figure; medians of repeats.
+
+import TransportBenchmarks
+
+let arguments = CommandLine.arguments
+if arguments.count == 3, arguments[1] == "serve-shm" || arguments[1] == "serve-fabric" {
+    serve(arguments[1], arguments[2])
+} else {
+    let wanted = arguments.dropFirst()
+    if wanted.isEmpty || wanted.contains("shm") { try benchmarkShm() }
+    if wanted.isEmpty || wanted.contains("fabric") { try benchmarkFabric() }
+}

@@ -1,0 +1,77 @@
+import FallowModel
+import FallowTransport
+import Glibc
+import TransportFabric
+import TransportShm
+import TransportTesting
+
+// The other process of the conformance suite, an executor:
+//   transport-peer shm    SLOTS INPUT OUTPUT MODE  (the arena is descriptor 3)
+//   transport-peer fabric SLOTS INPUT OUTPUT MODE SECRET-BYTE  (prints its address)
+// MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
+// It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
+
+@main struct TransportPeer {
+    static func main() {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 6, let slots = Int(arguments[2]), let input = Int(arguments[3]),
+            let output = Int(arguments[4])
+        else { leave(2, "usage: transport-peer shm|fabric SLOTS INPUT OUTPUT MODE") }
+        // Whatever becomes of the test: this process does not outlive it by much.
+        alarm(60)
+        let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
+        if arguments[5] == "scribble-all" { scribble(from: 0) }
+        if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
+        guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
+        do {
+            if arguments[1] == "shm" {
+                let arena = try ShmArena(adopting: 3, expecting: geometry, workers: 1)
+                var endpoint = try arena.endpoint(worker: 0, side: .executor)
+                say("ready")
+                try serveEcho(&endpoint, mode, timeout: .seconds(30))
+            } else {
+                let listener = try FabricListener(
+                    bindAddress: "127.0.0.1", leaseID: LeaseID(1),
+                    secret: Array(repeating: UInt8(arguments[6])!, count: 32),
+                    geometry: geometry, workers: 1)
+                say(listener.address)
+                var endpoint = try listener.acceptNext(timeout: .seconds(30)).takeEndpoint()
+                try serveEcho(&endpoint, mode, timeout: .seconds(30))
+            }
+        } catch TransportError.peerLost {
+            leave(0, "peer lost")
+        } catch {
+            leave(1, "\(error)")
+        }
+    }
+
+    static func say(_ line: String) {
+        let text = line + "\n"
+        _ = text.withCString { write(STDOUT_FILENO, $0, strlen($0)) }
+    }
+    static func leave(_ code: CInt, _ why: String) -> Never {
+        _ = (why + "\n").withCString { write(STDERR_FILENO, $0, strlen($0)) }
+        exit(code)
+    }
+
+    /// Writes random words all over the arena from `start` on, until it is killed.
+    static func scribble(from start: Int) -> Never {
+        var status = stat()
+        fstat(3, &status)
+        let bytes = Int(status.st_size)
+        guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0), base != MAP_FAILED else {
+            leave(1, "cannot map the arena")
+        }
+        say("ready")
+        var state = UInt64.random(in: .min ... .max)
+        while true {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let offset = start + Int((state >> 20) % UInt64((bytes - start) / 8)) * 8
+            // Every second word is a doorbell that could be right, so that messages do arrive.
+            let isBell = state & 1 == 0
+            base.storeBytes(
+                of: isBell ? 1 << 32 | (state >> 40) & 63 : state, toByteOffset: isBell ? offset & ~1023 | 56 : offset,
+                as: UInt64.self)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import FallowModel
+import FallowTransport
+import Glibc
+import Testing
+import TransportFabric
+import TransportShm
+import TransportTesting
+
+/// Everything here runs one after the other: two polling threads are what the machine has cores for.
+@Suite(.serialized) enum TransportTests {}
+
+let someLease = LeaseID(1)
+let someSecret = [UInt8](repeating: 7, count: 32)
+let smallGeometry = ArenaGeometry(slotCount: 8, inputBytes: 8192, outputBytes: 8192)
+
+/// What is to be shown of a pair of connected endpoints, whatever their type.
+protocol PairCheck {
+    func run<E: Endpoint & ~Copyable>(client: consuming E, executor: consuming E) throws
+}
+/// What is to be shown of a client whose executor is another process.
+protocol ClientCheck {
+    func run<E: Endpoint & ~Copyable>(client: consuming E, peer: PeerProcess) throws
+}
+
+/// The transports under test.
+enum Transport: String, CaseIterable, CustomTestStringConvertible {
+    case shm, fabric
+    var testDescription: String { rawValue }
+
+    /// Connects two endpoints in this process.
+    func pair(
+        _ check: some PairCheck, geometry: ArenaGeometry = smallGeometry, firstSequence: UInt32 = 0
+    ) throws {
+        switch self {
+        case .shm:
+            let arena = try ShmArena.create(geometry: geometry, workers: 1)
+            try check.run(
+                client: arena.endpoint(worker: 0, side: .client, firstSequence: firstSequence),
+                executor: arena.endpoint(worker: 0, side: .executor, firstSequence: firstSequence))
+        case .fabric:
+            let listener = try FabricListener(
+                bindAddress: "127.0.0.1", leaseID: someLease, secret: someSecret, geometry: geometry, workers: 1)
+            let client = Result<Handover<FabricEndpoint>, TransportError>.self
+            nonisolated(unsafe) var connected: Result<Handover<FabricEndpoint>, TransportError>?
+            let thread = PeerThread {
+                connected = client.init { () throws(TransportError) in
+                    Handover(
+                        try FabricEndpoint.connect(
+                            address: listener.address, leaseID: someLease, worker: 0, secret: someSecret,
+                            geometry: geometry, timeout: .seconds(5), firstSequence: firstSequence))
+                }
+            }
+            let executor = Result { () throws(TransportError) in
+                Handover(
+                    try listener.acceptNext(timeout: .seconds(5), firstSequence: firstSequence).takeEndpoint())
+            }
+            thread.join()
+            try check.run(client: #require(connected).get().take(), executor: executor.get().take())
+        }
+    }
+
+    /// Connects to an executor in another process, which answers in `mode`.
+    func process(
+        _ check: some ClientCheck, geometry: ArenaGeometry = smallGeometry, mode: String
+    ) throws {
+        switch self {
+        case .shm:
+            let arena = try ShmArena.create(geometry: geometry, workers: 1)
+            let peer = try PeerProcess(
+                ["shm", "\(geometry.slotCount)", "\(geometry.inputBytes)", "\(geometry.outputBytes)", mode],
+                descriptor: arena.descriptor)
+            #expect(peer.greeting == "ready")
+            try check.run(client: arena.endpoint(worker: 0, side: .client), peer: peer)
+        case .fabric:
+            let peer = try PeerProcess([
+                "fabric", "\(geometry.slotCount)", "\(geometry.inputBytes)", "\(geometry.outputBytes)", mode, "7",
+            ])
+            let client = try FabricEndpoint.connect(
+                address: peer.greeting, leaseID: someLease, worker: 0, secret: someSecret, geometry: geometry,
+                timeout: .seconds(5))
+            try check.run(client: client, peer: peer)
+        }
+    }
+}
+
+/// The helper program, as an executor in a process of its own. Killed when the object goes.
+final class PeerProcess {
+    let id: pid_t
+    /// Its first line.
+    let greeting: String
+    private var isReaped = false
+
+    init(_ arguments: [String], descriptor: CInt? = nil) throws {
+        let path = try #require(Self.path, "transport-peer is not beside the tests")
+        var pipes: [CInt] = [0, 0]
+        try #require(pipe(&pipes) == 0)
+        for end in pipes { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        defer { close(pipes[0]) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO)
+        // A copy above 3 first: duplicating a descriptor onto itself would leave it close-on-exec.
+        let high = descriptor.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
+        var child: pid_t = 0
+        var argv = ([path] + arguments).map { strdup($0) } + [nil]
+        defer { for word in argv { free(word) } }
+        let code = posix_spawn(&child, path, &actions, nil, &argv, nil)
+        close(pipes[1])
+        // Any close of a descriptor of the arena drops this process's locks on it, but there are none yet.
+        if let high { close(high) }
+        try #require(code == 0, "cannot start transport-peer")
+        id = child
+        var line = [UInt8]()
+        var byte: UInt8 = 0
+        while read(pipes[0], &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
+        greeting = String(decoding: line, as: UTF8.self)
+    }
+
+    func signal(_ number: CInt) { kill(id, number) }
+
+    /// Waits for its end; gives the exit code, or the negated signal.
+    @discardableResult func reap() -> CInt {
+        var status: CInt = 0
+        waitpid(id, &status, 0)
+        isReaped = true
+        return status & 0x7f == 0 ? (status >> 8) & 0xff : -(status & 0x7f)
+    }
+
+    deinit {
+        if !isReaped {
+            kill(id, SIGKILL)
+            var status: CInt = 0
+            waitpid(id, &status, 0)
+        }
+    }
+
+    private static let path: String? = {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        let own = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        return access(path + "/transport-peer", X_OK) == 0 ? path + "/transport-peer" : nil
+    }()
+}
