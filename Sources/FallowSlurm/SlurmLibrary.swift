@@ -36,18 +36,31 @@ struct SlurmLibrary {
             typealias Version = @convention(c) () -> Int
             if let symbol = dlsym(handle, "slurm_api_version") {
                 let theirs = unsafeBitCast(symbol, to: Version.self)()
-                if theirs >> 8 == version {
+                let theirRelease = Self.release(ofAPI: theirs >> 16)
+                if theirRelease == version {
                     self = try SlurmLibrary(handle)
                     return
                 }
-                found = "\(theirs >> 16).\(theirs >> 8 & 255)"
+                found = theirRelease.map(Self.releaseName) ?? "a release with the API number \(theirs >> 16)"
             }
             dlclose(handle)
         }
-        let built = "\(version >> 8).\(version & 255)"
+        let built = Self.releaseName(version)
         throw SlurmError(
             found.map { "libslurm is of Slurm \($0), and this was built for \(built): install the package for \($0)" }
                 ?? "there is no libslurm: install Slurm's client library \(built) (Debian: libslurm38)")
+    }
+
+    /// The release, as `major << 8 | minor`, whose libslurm has this API number: `slurm_api_version` counts releases, it does
+    /// not name them (the library of 22.05 is libslurm.so.38 and answers 38.0.0).
+    static func release(ofAPI number: Int) -> Int? {
+        let releases = [(20, 11), (21, 8), (22, 5), (23, 2), (23, 11), (24, 5), (24, 11), (25, 5), (25, 11)]
+        guard releases.indices.contains(number - 36) else { return nil }
+        return releases[number - 36].0 << 8 | releases[number - 36].1
+    }
+    private static func releaseName(_ release: Int) -> String {
+        let minor = release & 255
+        return "\(release >> 8).\(minor < 10 ? "0" : "")\(minor)"
     }
 
     private init(_ handle: UnsafeMutableRawPointer) throws {
