@@ -99,7 +99,7 @@ let package = Package(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
-                "FallowConfiguration", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
+                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
             ]),
         room(
             "FallowController",
