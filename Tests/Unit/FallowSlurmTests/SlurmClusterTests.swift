@@ -27,7 +27,7 @@ private struct Cluster {
         process.environment = ProcessInfo.processInfo.environment.merging(["SLURM_CONF": configuration]) { $1 }
         // A file, no pipe: daemons keep it open.
         let path = "/tmp/fallow-slurm-output.\(UInt64.random(in: 0 ... .max))"
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
         defer { try? FileManager.default.removeItem(atPath: path) }
         process.standardOutput = FileHandle(forWritingAtPath: path)
         process.standardError = FileHandle.nullDevice
