@@ -99,7 +99,7 @@ let package = Package(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
-                "FallowConfiguration", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
+                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
             ]),
         room(
             "FallowController",
@@ -158,6 +158,18 @@ let package = Package(
             dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
+        tests("NodePolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
+        tests("ClusterPolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
+        tests("FallowConfigurationTests", ["FallowConfiguration", "FallowModel"]),
+        tests("FallowControlTests", ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird]),
+        tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowWire", grdb]),
+        tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "fallowctld"]),
+        tests(
+            "FallowControllerTests",
+            [
+                "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
+                "FallowWire", log, yams, "fallowctld",
+            ]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(
             "TransportTests",

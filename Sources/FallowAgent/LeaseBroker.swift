@@ -1,9 +1,11 @@
 internal import FallowConfiguration
 internal import FallowControl
 internal import FallowModel
+internal import FallowTransport
 internal import FallowWire
 internal import Glibc
 internal import Logging
+internal import TransportShm
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -23,6 +25,9 @@ struct LeaseBroker: Sendable {
         var agentURL: String
         var isLocal: Bool
     }
+
+    /// What an executor uses besides its slots and what its functions allocate.
+    static let executorNeeds = ByteCount.mebibytes(16)
 
     let settings: Settings
     let name: NodeName
@@ -182,6 +187,18 @@ struct LeaseBroker: Sendable {
         }
         guard demand.memory >= .mebibytes(16) else {
             throw WireError(.invalid, "memory must be at least 16 MiB, not \(demand.memory)")
+        }
+        let geometry = ArenaGeometry(
+            slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
+        if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
+        // The slots' pages are the lease's own, and the executor itself needs some.
+        let slots = ByteCount(ShmArena.byteCount(geometry: geometry, workers: demand.cpus))
+        guard demand.memory >= slots + Self.executorNeeds else {
+            throw WireError(
+                .invalid,
+                "\(demand.cpus) workers with \(demand.slotCount) slots each for this much input and output need "
+                    + "\(slots + Self.executorNeeds) of memory, not \(demand.memory): ask for more memory, fewer slots "
+                    + "or smaller payloads")
         }
         guard demand.termSeconds >= 0, demand.termSeconds.isFinite else {
             throw WireError(

@@ -20,18 +20,19 @@ extension NodeShell {
     ///   - ready: called on the loop, once: with the executor's address (nil with shm), or why there is none; everything is
     ///     cleaned up then.
     func open(_ grant: Grant, library: Int32, local: Bool, ready: @escaping (Result<String?, WireError>) -> Void) {
+        let executor: RunningExecutor
         do {
-            let executor = try start(grant, library: library, local: local)
-            executor.onReady = ready
-            executors[grant.leaseID] = executor
+            executor = try start(grant, library: library, local: local)
+        } catch { return ready(.failure(error)) }
+        executors[grant.leaseID] = executor
+        do {
             try watch(executor)
-            onChange()
         } catch {
-            if let executor = executors[grant.leaseID] { executor.onReady = nil }
-            policy.close(grant.leaseID)
-            if executors[grant.leaseID] != nil { revoke([grant.leaseID], .executorDied) }
-            ready(.failure(error))
+            revoke([grant.leaseID], .executorDied, detail: "\(error)")
+            return ready(.failure(error))
         }
+        executor.onReady = ready
+        onChange()
     }
 
     private func start(_ grant: Grant, library: Int32, local: Bool) throws(WireError) -> RunningExecutor {
@@ -48,6 +49,7 @@ extension NodeShell {
             outputBytes: grant.demand.outputBytes)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
         let placement: Placement
+        ledger.advance(to: now, as: policy)
         do {
             placement = try policy.open(
                 grant.leaseID, user: grant.user, cores: grant.demand.cpus, memory: grant.demand.memory,

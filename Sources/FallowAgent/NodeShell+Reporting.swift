@@ -34,6 +34,7 @@ extension NodeShell {
     /// The co-scheduler took a report and answered.
     func on(_ instructions: NodeInstructions, answering report: NodeReport) {
         let now = now
+        ledger.advance(to: now, as: policy)
         outbox.confirm(ended: report.ended.count, reclaims: report.reclaims.count)
         ledger.forget(report.jobs.filter { $0.endedAt != nil }.map(\.jobID))
         if let switches = instructions.switches, switches != policy.rules.switches {

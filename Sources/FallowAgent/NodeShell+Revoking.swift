@@ -32,6 +32,8 @@ extension NodeShell {
             }
         }
         onChange()
+        // What stays withheld may leave other leases without the room they were given.
+        if !vacated.stuck.isEmpty { loop.after(.zero) { [weak self] in self?.tick() } }
         return vacated.stuck.values.reduce(0) { $0 + $1.count }
     }
 

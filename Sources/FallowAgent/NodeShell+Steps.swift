@@ -91,6 +91,7 @@ extension NodeShell {
         coreMap.observe(cores: cores, cpus: cpus)
         policy.coresAreMapped = coreMap.state == .proven
         if coreMap.state != before {
+            carryOut(policy.onTick(now: now))
             log.notice(
                 "the mapping of Slurm's cores to CPUs is \(coreMap.state)",
                 metadata: ["job": "\(record.step.jobID)", "cores": "\(cores)", "cpus": "\(cpus)"])

@@ -43,11 +43,15 @@ extension Lease {
     /// - Returns: false when the deadline came first.
     func wait(for call: Call, until deadline: Deadline) -> Bool {
         let worker = call.worker
+        var polled = false
         var now = monotonicNanoseconds()
         let pollEnd = min(now + WaitPolicy.pollNanoseconds, deadline.nanoseconds)
         repeat {
-            if !worker.progress(until: call, polls: 128) { sched_yield() }
+            let hadTurn = worker.progress(until: call, polls: 128)
             if call.isDone { return true }
+            // The worker, or whoever has the turn, may be waiting for this very CPU.
+            if !hadTurn || polled { sched_yield() }
+            polled = true
             now = monotonicNanoseconds()
         } while now < pollEnd
         var turn = WaitPolicy.firstTurnNanoseconds

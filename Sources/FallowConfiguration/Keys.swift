@@ -8,6 +8,8 @@ public struct ConfigurationKey: Sendable {
     public let meaning: String
     /// What a good value looks like, for error messages.
     let form: String
+    /// Whether a list may stand in the file.
+    var takesList = false
     let get: @Sendable (Settings) -> String
     /// - Returns: false when the text is no good value.
     let set: @Sendable (inout Settings, String) -> Bool
@@ -26,17 +28,22 @@ extension ConfigurationKey {
         text("cluster.name", "name of the cluster, for reports", \.clusterName),
         text("controller.url", "where agents and commands reach fallowctld", \.controllerURL),
         text("controller.listen", "address and port on which fallowctld listens", \.controllerListen),
-        optional("node.name", "Slurm's NodeName of this node; default: the host name", \.nodeName) { NodeName($0) },
-        optional("node.cores", "cores of this node by Slurm's count; default: the machine's", \.nodeCores) { text in
-            Int(text).flatMap { $0 > 0 ? $0 : nil }
-        },
-        optional("node.memory", "memory of this node, 64G; default: the machine's", \.nodeMemory) {
-            ByteCount(parsing: $0)
-        },
+        optional(
+            "node.name", "Slurm's NodeName of this node; default: the host name", \.nodeName, "a node's name",
+            show: { $0.text }, parse: { NodeName($0) }),
+        optional(
+            "node.cores", "cores of this node by Slurm's count; default: the machine's", \.nodeCores,
+            "a whole number from 1 to \(AbstractCoreSet.largestNumber + 1)", show: { "\($0)" },
+            parse: { text in
+                Int(text).flatMap { (1...AbstractCoreSet.largestNumber + 1).contains($0) ? $0 : nil }
+            }),
+        optional(
+            "node.memory", "memory of this node, 64G; default: the machine's", \.nodeMemory, amountForm,
+            show: { $0.optionText }, parse: parseAmount),
         text("agent.listen", "address and port on which fallowd listens", \.agentListen),
-        optional("agent.url", "where other nodes reach this fallowd; default: http://<host name>:<port>", \.agentURL) {
-            $0
-        },
+        optional(
+            "agent.url", "where other nodes reach this fallowd; default: http://<host name>:<port>", \.agentURL,
+            "a text", show: { $0 }, parse: { $0 }),
         text("agent.data_address", "address on which executors take connections from other nodes", \.dataAddress),
         seconds("agent.report_interval", "seconds between reports to fallowctld", \.reportInterval),
         text("runtime_directory", "sockets and circuit breakers", \.runtimeDirectory),
@@ -46,7 +53,9 @@ extension ConfigurationKey {
         flag(
             "cgroup.lowest_weight", "give our folder the least CPU weight there is; false only for virtual nodes",
             \.cgroupLowestWeight),
-        optional("munge.socket", "munged's socket; default: libmunge's own", \.mungeSocket) { $0 },
+        optional(
+            "munge.socket", "munged's socket; default: libmunge's own", \.mungeSocket, "a text", show: { $0 },
+            parse: { $0 }),
         users("munge.trusted_uids", "uids whose word as a daemon is believed", \.trustedUsers),
         users("operators", "uids that may switch lending and see everybody's leases", \.operators),
         flag("lend.unallocated", "lend what no job holds", \.lendUnallocated),
@@ -82,79 +91,72 @@ extension ConfigurationKey {
 // How each kind of value is read and shown.
 extension ConfigurationKey {
     typealias Path<Value> = any WritableKeyPath<Settings, Value> & Sendable
+    private static let amountForm = "an amount like 512M or 64G"
 
-    static func text(_ name: String, _ meaning: String, _ path: Path<String>) -> ConfigurationKey {
-        ConfigurationKey(name: name, meaning: meaning, form: "a text", get: { $0[keyPath: path] }) { settings, text in
-            guard !text.isEmpty else { return false }
-            settings[keyPath: path] = text
-            return true
-        }
-    }
-    static func optional<Value: Sendable>(
-        _ name: String, _ meaning: String, _ path: Path<Value?>, _ parse: @escaping @Sendable (String) -> Value?
+    private static func parseAmount(_ text: String) -> ByteCount? { ByteCount(parsing: text.filter { $0 != " " }) }
+
+    /// A key whose value is always there.
+    private static func value<Value: Sendable>(
+        _ name: String, _ meaning: String, _ path: Path<Value>, _ form: String,
+        show: @escaping @Sendable (Value) -> String, parse: @escaping @Sendable (String) -> Value?
     ) -> ConfigurationKey {
         ConfigurationKey(
-            name: name, meaning: meaning, form: "a value, or none",
-            get: { $0[keyPath: path].map { "\($0)" } ?? "" },
+            name: name, meaning: meaning, form: form, get: { show($0[keyPath: path]) },
             set: { settings, text in
-                if text.isEmpty {
-                    settings[keyPath: path] = nil
-                    return true
-                }
                 guard let value = parse(text) else { return false }
                 settings[keyPath: path] = value
                 return true
             })
     }
-    static func flag(_ name: String, _ meaning: String, _ path: Path<Bool>) -> ConfigurationKey {
+    /// A key that an empty text sets back to nothing.
+    static func optional<Value: Sendable>(
+        _ name: String, _ meaning: String, _ path: Path<Value?>, _ form: String,
+        show: @escaping @Sendable (Value) -> String, parse: @escaping @Sendable (String) -> Value?
+    ) -> ConfigurationKey {
         ConfigurationKey(
-            name: name, meaning: meaning, form: "true or false", get: { $0[keyPath: path] ? "true" : "false" }
-        ) { settings, text in
-            guard let value = Bool(text.lowercased()) else { return false }
-            settings[keyPath: path] = value
-            return true
-        }
+            name: name, meaning: meaning, form: form + ", or nothing", get: { $0[keyPath: path].map(show) ?? "" },
+            set: { settings, text in
+                let value = parse(text)
+                guard text.isEmpty || value != nil else { return false }
+                settings[keyPath: path] = text.isEmpty ? nil : value
+                return true
+            })
+    }
+    static func text(_ name: String, _ meaning: String, _ path: Path<String>) -> ConfigurationKey {
+        value(name, meaning, path, "a text", show: { $0 }, parse: { $0.isEmpty ? nil : $0 })
+    }
+    static func flag(_ name: String, _ meaning: String, _ path: Path<Bool>) -> ConfigurationKey {
+        value(name, meaning, path, "true or false", show: { "\($0)" }, parse: { Bool($0.lowercased()) })
     }
     static func whole(
         _ name: String, _ meaning: String, _ path: Path<Int>, _ range: ClosedRange<Int>
     ) -> ConfigurationKey {
-        ConfigurationKey(
-            name: name, meaning: meaning, form: "a whole number from \(range.lowerBound) to \(range.upperBound)",
-            get: { "\($0[keyPath: path])" }
-        ) { settings, text in
-            guard let value = Int(text), range.contains(value) else { return false }
-            settings[keyPath: path] = value
-            return true
-        }
+        value(
+            name, meaning, path, "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            show: { "\($0)" }, parse: { text in Int(text).flatMap { range.contains($0) ? $0 : nil } })
     }
     static func amount(_ name: String, _ meaning: String, _ path: Path<ByteCount>) -> ConfigurationKey {
-        ConfigurationKey(
-            name: name, meaning: meaning, form: "an amount like 512M or 64G", get: { "\($0[keyPath: path])" }
-        ) { settings, text in
-            guard let value = ByteCount(parsing: text.filter { $0 != " " }) else { return false }
-            settings[keyPath: path] = value
-            return true
-        }
+        value(name, meaning, path, amountForm, show: { $0.optionText }, parse: parseAmount)
     }
     static func seconds(_ name: String, _ meaning: String, _ path: Path<Duration>) -> ConfigurationKey {
-        ConfigurationKey(
-            name: name, meaning: meaning, form: "seconds above 0, such as 2 or 0.5",
-            get: { "\($0[keyPath: path].inSeconds)" }
-        ) { settings, text in
-            guard let value = Double(text), value > 0, value <= 1e9 else { return false }
-            settings[keyPath: path] = .nanoseconds(Int64(value * 1e9))
-            return true
-        }
+        value(
+            name, meaning, path, "seconds from 0.000001 to 1000000000, such as 2 or 0.5",
+            show: { "\($0.inSeconds)" },
+            parse: { text in
+                Double(text).flatMap { (1e-6...1e9).contains($0) ? .nanoseconds(Int64(($0 * 1e9).rounded())) : nil }
+            })
     }
     static func users(_ name: String, _ meaning: String, _ path: Path<[UserID]>) -> ConfigurationKey {
-        ConfigurationKey(
-            name: name, meaning: meaning, form: "uids, such as [0, 64030]",
-            get: { $0[keyPath: path].map { "\($0)" }.joined(separator: ",") }
-        ) { settings, text in
-            let parts = text.split(separator: ",").map { UInt32($0.filter { $0 != " " }) }
-            guard !parts.isEmpty, parts.allSatisfy({ $0 != nil }) else { return false }
-            settings[keyPath: path] = parts.map { UserID($0!) }
-            return true
-        }
+        var key = value(
+            name, meaning, path, "uids, such as [0, 64030]",
+            show: { $0.map { "\($0)" }.joined(separator: ",") },
+            parse: { text in
+                let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
+                let list = isBracketed ? text.dropFirst().dropLast() : text[...]
+                let users = list.split(separator: ",").map { UInt32($0.filter { $0 != " " }).map { UserID($0) } }
+                return users.isEmpty || users.contains(nil) ? nil : users.compactMap { $0 }
+            })
+        key.takesList = true
+        return key
     }
 }

@@ -30,7 +30,7 @@ public struct LoadedSettings: Sendable {
     public static func load(path: String?, environment: [String: String]) throws(ConfigurationError) -> LoadedSettings {
         var loaded = LoadedSettings(settings: Settings(), origins: [:])
         for key in ConfigurationKey.all { loaded.origins[key.name] = "default" }
-        let named = path ?? environment["FALLOW_CONFIG"]
+        let named = path ?? environment["FALLOW_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         if let named {
             try loaded.apply(file: named)
         } else if FileManager.default.fileExists(atPath: standardPath) {
@@ -41,18 +41,30 @@ public struct LoadedSettings: Sendable {
     }
 
     private mutating func apply(file path: String) throws(ConfigurationError) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw ConfigurationError(description: "cannot read the configuration file \(path)")
+        let values = try flattened(read(path), of: path)
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+            try set(name, value.text, isList: value.isList, origin: path, place: "\(path): \(clipped(name))")
         }
-        let values: [String: String]
-        do {
-            values = try flatten(Yams.compose(yaml: String(decoding: data, as: UTF8.self)), under: "")
-        } catch {
-            throw ConfigurationError(description: "\(path) is no good YAML: \(error)")
+    }
+
+    /// Longest file that is read.
+    static let fileLimitBytes = 1 << 20
+
+    private func read(_ path: String) throws(ConfigurationError) -> String {
+        // Only a regular file of a sane size: a pipe would block, /dev/zero never end.
+        let attributes = try? FileManager.default.attributesOfItem(
+            atPath: URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false))
+        guard attributes?[.type] as? FileAttributeType == .typeRegular,
+            let data = FileManager.default.contents(atPath: path)
+        else { throw ConfigurationError(description: "cannot read the configuration file \(path)") }
+        guard data.count <= Self.fileLimitBytes else {
+            throw ConfigurationError(
+                description: "\(path) has more than \(Self.fileLimitBytes) bytes: no settings are so long")
         }
-        for (name, text) in values.sorted(by: { $0.key < $1.key }) {
-            try set(name, text, origin: path, place: "\(path): \(name)")
+        guard let text = String(data: data, encoding: .utf8) else {
+            throw ConfigurationError(description: "\(path) is no good YAML: it is not UTF-8 text")
         }
+        return text
     }
 
     private mutating func apply(environment: [String: String]) throws(ConfigurationError) {
@@ -60,49 +72,89 @@ public struct LoadedSettings: Sendable {
         let reader = ConfigReader(provider: provider)
         for key in ConfigurationKey.all {
             guard let text = reader.string(forKey: ConfigKey("fallow." + key.name)) else { continue }
-            try set(key.name, text, origin: key.environmentVariable, place: key.environmentVariable)
+            try set(key.name, text, isList: false, origin: key.environmentVariable, place: key.environmentVariable)
         }
     }
 
     private mutating func set(
-        _ name: String, _ text: String, origin: String, place: String
+        _ name: String, _ text: String, isList: Bool, origin: String, place: String
     ) throws(ConfigurationError) {
         guard let key = ConfigurationKey.all.first(where: { $0.name == name }) else {
-            let near = nearest(to: name, in: ConfigurationKey.all.map(\.name))
+            // A section whose keys are all commented out.
+            if text.isEmpty, ConfigurationKey.all.contains(where: { $0.name.hasPrefix(name + ".") }) { return }
+            let near = nearest(to: String(name.prefix(200)), in: ConfigurationKey.all.map(\.name))
             throw ConfigurationError(description: "\(place): there is no such key; the nearest is '\(near)'")
         }
-        guard key.set(&settings, text) else {
-            throw ConfigurationError(description: "\(place): '\(text)' is no good value; \(key.form) is")
+        guard !isList || key.takesList, key.set(&settings, text) else {
+            let text = isList && !key.takesList ? "[\(text)]" : text
+            throw ConfigurationError(description: "\(place): '\(clipped(text))' is no good value; \(key.form) is")
         }
         origins[name] = origin
     }
 }
 
+/// Enough of a text to recognize it by.
+private func clipped(_ text: String, to limit: Int = 80) -> String {
+    text.count > limit ? text.prefix(limit) + "…" : text
+}
+
+/// A leaf of a YAML document.
+private struct Leaf {
+    var text: String
+    var isList = false
+}
+
 /// The leaves of a YAML document as dotted keys and texts; lists of scalars are joined with commas.
-private func flatten(_ node: Node?, under prefix: String) throws -> [String: String] {
-    switch node {
-    case nil: return [:]
-    case .scalar(let scalar):
-        if prefix.isEmpty {
-            if scalar.string.isEmpty { return [:] }
-            throw ConfigurationError(description: "keys and values are expected, such as 'cluster: {name: alps}'")
-        }
-        return [prefix: scalar.string]
-    case .sequence(let sequence):
-        return [prefix: sequence.compactMap { $0.scalar?.string }.joined(separator: ",")]
-    case .mapping(let mapping):
-        var result: [String: String] = [:]
-        for (key, value) in mapping {
-            let name = key.scalar?.string ?? "?"
-            result.merge(try flatten(value, under: prefix.isEmpty ? name : prefix + "." + name)) { $1 }
-        }
-        return result
-    default:
-        throw ConfigurationError(description: "aliases are not supported")
+private func flattened(_ yaml: String, of path: String) throws(ConfigurationError) -> [String: Leaf] {
+    do {
+        var leaves: [String: Leaf] = [:]
+        var visited = 0
+        try flatten(Yams.compose(yaml: yaml), under: "", into: &leaves, visited: &visited)
+        return leaves
+    } catch {
+        throw ConfigurationError(description: "\(path) is no good YAML: \(clipped("\(error)", to: 300))")
     }
 }
 
-/// The candidate with the smallest edit distance (Levenshtein) to `text`.
+/// So many keys no settings have; anchors within anchors could make any number of a short file.
+private let keyLimit = 1000
+
+private func flatten(
+    _ node: Node?, under prefix: String, into leaves: inout [String: Leaf], visited: inout Int
+) throws {
+    visited += 1
+    guard visited <= keyLimit else { throw ConfigurationError(description: "it has more than \(keyLimit) keys") }
+    func add(_ leaf: Leaf) throws {
+        guard leaves.updateValue(leaf, forKey: prefix) == nil else {
+            throw ConfigurationError(description: "'\(clipped(prefix))' stands there twice")
+        }
+    }
+    switch node {
+    case nil: return
+    case .scalar(let scalar) where prefix.isEmpty && scalar.string.isEmpty: return
+    case .scalar, .sequence:
+        guard !prefix.isEmpty else {
+            throw ConfigurationError(description: "keys and values are expected, such as 'cluster: {name: alps}'")
+        }
+        // `key:` and `key: ~` say nothing.
+        if let scalar = node?.scalar { return try add(Leaf(text: node?.null == nil ? scalar.string : "")) }
+        let items = (node?.sequence ?? []).map(\.scalar?.string)
+        guard !items.contains(nil) else {
+            throw ConfigurationError(description: "the list of '\(clipped(prefix))' holds more than plain values")
+        }
+        try add(Leaf(text: items.compactMap { $0 }.joined(separator: ","), isList: true))
+    case .mapping(let mapping):
+        for (key, value) in mapping {
+            guard let name = key.scalar?.string else {
+                throw ConfigurationError(description: "a key under '\(clipped(prefix))' is no plain text")
+            }
+            try flatten(value, under: prefix.isEmpty ? name : prefix + "." + name, into: &leaves, visited: &visited)
+        }
+    default: throw ConfigurationError(description: "aliases are not supported")
+    }
+}
+
+/// A candidate that `text` begins, else the one with the smallest edit distance (Levenshtein) to it.
 func nearest(to text: String, in candidates: [String]) -> String {
     func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
         var row = Array(0...b.count)
@@ -117,6 +169,7 @@ func nearest(to text: String, in candidates: [String]) -> String {
         }
         return row[b.count]
     }
+    if let longer = candidates.first(where: { $0.hasPrefix(text) }) { return longer }
     return candidates.min { distance(Array($0.utf8), Array(text.utf8)) < distance(Array($1.utf8), Array(text.utf8)) }
         ?? ""
 }

@@ -50,13 +50,18 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
 
     /// Polls for the budget, then sleeps; returns when something may have arrived. A message seen here is answered here.
     private mutating func wait() throws(TransportError) {
-        let end = monotonicNanoseconds() &+ pollNanoseconds
+        let start = monotonicNanoseconds()
+        let end = start &+ pollNanoseconds
+        var now = start
         repeat {
+            // The client may be waiting for this very CPU, where cores are not pinned.
+            if now &- start > 3_000 { sched_yield() }
             for _ in 0..<64 {
                 if let arrival = try endpoint.poll() { return try answer(arrival) }
                 clinux_pause()
             }
-        } while monotonicNanoseconds() < end
+            now = monotonicNanoseconds()
+        } while now < end
         _ = try endpoint.sleep(atMost: .seconds(1))
     }
 

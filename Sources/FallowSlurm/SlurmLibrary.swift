@@ -30,39 +30,35 @@ struct SlurmLibrary {
         // Its plugins (auth/munge) look for the library's symbols in the whole process, hence RTLD_GLOBAL.
         let names = ["libslurm.so"] + (36...60).map { "libslurm.so.\($0)" }
         let release = Int(CSLURM_VERSION) >> 8
-        guard let version = Self.interfaces[release] else {
-            throw SlurmError("this was built for Slurm \(Self.words(release)), whose libslurm is not known here")
+        let built = "\(release >> 8).\(release & 255 < 10 ? "0" : "")\(release & 255)"
+        guard let interface = Self.interfaces[release] else {
+            throw SlurmError("this was built for Slurm \(built), whose libslurm it does not know")
         }
-        var found: String?
+        var found: Int?
         for name in names {
             guard let handle = dlopen(name, RTLD_NOW | RTLD_GLOBAL) else { continue }
             typealias Version = @convention(c) () -> Int
             if let symbol = dlsym(handle, "slurm_api_version") {
-                let theirs = unsafeBitCast(symbol, to: Version.self)()
-                if theirs >> 16 == version {
+                let theirs = unsafeBitCast(symbol, to: Version.self)() >> 16
+                if theirs == interface {
                     self = try SlurmLibrary(handle)
                     return
                 }
-                found = Self.interfaces.first { $0.value == theirs >> 16 }.map { Self.words($0.key) }
-                    ?? "a release with interface \(theirs >> 16)"
+                found = theirs
             }
             dlclose(handle)
         }
-        let built = Self.words(release)
         throw SlurmError(
-            found.map { "libslurm is of Slurm \($0), and this was built for \(built): install the package for \($0)" }
-                ?? "there is no libslurm: install Slurm's client library \(built) (Debian: libslurm\(version))")
+            found.map {
+                "libslurm.so.\($0) is not that of Slurm \(built), for which this was built: install a fitting one"
+            }
+                ?? "there is no libslurm: install Slurm's client library \(built) (Debian: libslurm\(interface))")
     }
 
-    /// What `slurm_api_version` and the file's name say of each release: libslurm counts its interfaces, not its releases.
+    /// The major number of libslurm's interface, which `slurm_api_version` gives, by Slurm's release.
     private static let interfaces = [
         0x1605: 38, 0x1702: 39, 0x170b: 40, 0x1805: 41, 0x180b: 42, 0x1905: 43,
     ]
-
-    /// A release as Slurm writes it: 22.05.
-    private static func words(_ release: Int) -> String {
-        "\(release >> 8).\(release & 255 < 10 ? "0" : "")\(release & 255)"
-    }
 
     private init(_ handle: UnsafeMutableRawPointer) throws {
         func function<F>(_ name: String, _ type: F.Type) throws -> F {

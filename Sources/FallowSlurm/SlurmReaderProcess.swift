@@ -35,7 +35,7 @@ public final class SlurmReaderProcess {
         self.child = child
         var newline: UInt8 = 10
         buffer.removeAll(keepingCapacity: true)
-        guard Glibc.write(child.toChild, &newline, 1) == 1 else { throw died() }
+        guard Self.withoutSIGPIPE({ Glibc.write(child.toChild, &newline, 1) }) == 1 else { throw died() }
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let rest = deadline - ContinuousClock.now
@@ -64,6 +64,20 @@ public final class SlurmReaderProcess {
         }
         if let snapshot = reply.snapshot { return snapshot }
         throw SlurmError(reply.error ?? "the reader of slurmctld sent nothing")
+    }
+
+    /// Writes with SIGPIPE blocked on this thread, and takes the signal away if it came: EPIPE says enough.
+    private static func withoutSIGPIPE(_ body: () -> Int) -> Int {
+        var pipe = sigset_t()
+        var old = sigset_t()
+        sigemptyset(&pipe)
+        sigaddset(&pipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &pipe, &old)
+        let result = body()
+        var none = timespec()
+        if result < 0 { while sigtimedwait(&pipe, nil, &none) < 0, errno == EINTR {} }
+        pthread_sigmask(SIG_SETMASK, &old, nil)
+        return result
     }
 
     /// Ends the process and reaps it.
@@ -108,8 +122,18 @@ public final class SlurmReaderProcess {
         var arguments: [UnsafeMutablePointer<CChar>?] = ([program] + self.arguments).map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
+        // The threads of Dispatch block signals, and this process ignores some: the child shall do neither.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        for number in [SIGTERM, SIGINT, SIGPIPE] { sigaddset(&signals, number) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var pid: pid_t = 0
-        let status = posix_spawn(&pid, program, &actions, nil, arguments, environ)
+        let status = posix_spawn(&pid, program, &actions, &attributes, arguments, environ)
         for index in [0, 3, 5] { close(pipes[index]) }
         guard status == 0 else {
             for index in [1, 2, 4] { close(pipes[index]) }

@@ -41,7 +41,7 @@ struct Fallowctld: AsyncParsableCommand {
             try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld")).runUntilSignalled()
         } catch {
             let sentence = Array("fallowctld: \(error)\n".utf8)
-            _ = write(2, sentence, sentence.count)
+            _ = write(STDERR_FILENO, sentence, sentence.count)
             throw ExitCode.failure
         }
     }

@@ -37,7 +37,7 @@ head -c 300 "$library" >"$work/scratch/torn.so"
 cp "$library" "$work/scratch/closed.so" && chmod 600 "$work/scratch/closed.so"
 printf 'extern int nowhere_to_be_found(void); int seven(void) { return nowhere_to_be_found(); }' |
 	gcc -shared -fPIC -x c -o "$work/scratch/unresolved.so" -
-printf '__attribute__((constructor)) static void at_load(void) { *(volatile int *)8 = 1; } int seven(void) { return 7; }' |
+printf '__attribute__((constructor)) static void at_load(void) { __builtin_trap(); } int seven(void) { return 7; }' |
 	gcc -shared -fPIC -x c -o "$work/scratch/crashes.so" -
 printf '#include <unistd.h>\n__attribute__((constructor)) static void at_load(void) { for (;;) pause(); } int seven(void) { return 7; }' |
 	gcc -shared -fPIC -x c -o "$work/scratch/hangs.so" -

@@ -56,6 +56,11 @@ public struct ClusterPolicy: Sendable {
             if report.sequence == known.report.sequence, !known.silent { nodes[name]?.receivedAt = now }
             return []
         }
+        if let known = nodes[name], known.report.instance != report.instance,
+            report.instanceStartedAt < known.report.instanceStartedAt
+        {
+            return []  // late, of an agent that is gone
+        }
         nodes[name] = ClusterNode(report: report, receivedAt: now)
         var directives: [ClusterDirective] = []
         for end in report.ended { directives += onEnded(end, on: name) }

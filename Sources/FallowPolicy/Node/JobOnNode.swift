@@ -51,7 +51,9 @@ public struct JobOnNode: Sendable {
     private func measuredUnusedCores(at now: Timestamp, keepCores: Int) -> Int {
         guard use.isComplete(at: now), use.peakCores < Double(cores.count) else { return 0 }
         // CPU time and the clock are not read in one moment: one busy core may be measured as 1.02.
-        let busy = Int((use.peakCores - 0.05).rounded(.up))
+        let used = max(0, use.peakCores - 0.05)
+        // Not `rounded(.up)`: optimized, it calls libm, which a module without Glibc does not link.
+        let busy = Int(used) + (used > Double(Int(used)) ? 1 : 0)
         return max(0, cores.count - max(keepCores, busy))
     }
 

@@ -84,7 +84,8 @@ extension NodePolicy {
     /// A job that Slurm shows and no plugin spoke of is held, not lent from. A job that the plugin spoke of before the view
     /// was taken, and that the view does not show, has ended. One that Slurm started after the plugin's last word runs anew.
     public mutating func onSlurmView(_ newView: SlurmNodeView, now: Timestamp) -> [Revocation] {
-        if let view, newView.at < view.at, viewAge(at: now) <= rules.viewMaximumAge, view.at <= now + rules.clockMargin {
+        if let view, newView.at < view.at, viewAge(at: now) <= rules.viewMaximumAge, view.at <= now + rules.clockMargin
+        {
             return onTick(now: now)
         }
         if newView.at != view?.at { viewHeardAt = now }

@@ -23,7 +23,9 @@ extension NodePolicy {
     private func unallocatedPool() -> Pool? {
         guard rules.switches.unallocated else { return nil }
         // While it is unproven which CPUs the cores are, nothing keeps a lease off a job's: only an empty node is lent.
-        let cores = coresAreMapped || jobs.isEmpty ? allCores.subtracting(allocatedCores).subtracting(withheld) : AbstractCoreSet()
+        let cores =
+            coresAreMapped || jobs.isEmpty
+            ? allCores.subtracting(allocatedCores).subtracting(withheld) : AbstractCoreSet()
         // Memory that did not come back from beneath a job that is gone is missing here.
         let stuck = stuckMemory { $0 == nil || jobs[$0!] == nil }
         return Pool(job: nil, cores: cores, memory: max(.zero, rules.memory - allocatedMemory - stuck))
@@ -87,10 +89,8 @@ extension NodePolicy {
         }
         let excess = demand.compactMapValues { $0 }.filter { $0.value > pools[$0.key]?.memory ?? .zero }
         func newestFirst(_ ids: some Sequence<LeaseID>) -> [LeaseID] {
-            ids.sorted { a, b in
-                guard let first = leases[a]?.startedAt, let second = leases[b]?.startedAt else { return false }
-                return (first, a.number) > (second, b.number)
-            }
+            ids.map { (startedAt: leases[$0]?.startedAt ?? Timestamp(nanosecondsSinceEpoch: 0), id: $0) }
+                .sorted { ($0.startedAt, $0.id.number) > ($1.startedAt, $1.id.number) }.map(\.id)
         }
         for (job, demanded) in excess {
             var rest = demanded - (pools[job]?.memory ?? .zero)

@@ -30,6 +30,9 @@ public struct UseWindow: Sendable {
 
     public init(span: Duration) { self.span = span }
 
+    /// What is kept: at most about twice `resolution`.
+    var stretchCount: Int { stretches.count }
+
     /// Longest time without a sample after which what was seen still counts: some seconds even for the shortest window.
     private var patience: Duration { max(span, .seconds(5)) }
 

@@ -1,0 +1,136 @@
+import FallowModel
+import FallowPolicy
+import FallowWire
+import Testing
+
+@Suite struct LifeTests {
+    @Test func aLeaseStartsAndEndsWithItsNodesReports() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1, cpus: 2))
+        let started = policy.onReport(
+            report("node0", sequence: 2, at: t0, offer: offer(4), leases: [running(grant)]), now: t0)
+        guard case .started(let lease, _)? = started.first else {
+            Issue.record("no start: \(started)")
+            return
+        }
+        #expect(lease.leaseID == grant.leaseID)
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 4)
+        let over = policy.onReport(
+            report("node0", sequence: 3, at: t0, offer: offer(6), ended: [ended(grant, at: t0, .reclaimed)]), now: t0)
+        guard case .ended(_, _, .reclaimed, _)? = over.first else {
+            Issue.record("no end: \(over)")
+            return
+        }
+        #expect(policy.leases.isEmpty)
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 6)
+    }
+
+    @Test func olderReportsOfOneInstanceAreIgnored() throws {
+        var policy = threeNodes()
+        _ = policy.onReport(report("node0", sequence: 5, at: t0, offer: offer(2)), now: t0)
+        _ = policy.onReport(report("node0", sequence: 4, at: t0, offer: offer(8)), now: t0)
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 2)
+    }
+
+    @Test func aReleasedLeaseIsToldToItsNodeUntilItObeys() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1))
+        _ = policy.onReport(report("node0", sequence: 2, at: t0, offer: offer(5), leases: [running(grant)]), now: t0)
+        #expect(policy.ends(for: NodeName("node0")).isEmpty)
+        #expect(policy.release(grant.leaseID, reason: .clientGone, endedOnNode: false, now: t0).isEmpty)
+        #expect(policy.ends(for: NodeName("node0")).map(\.leaseID) == [grant.leaseID])
+        #expect(policy.ends(for: NodeName("node0")).first?.reason == .clientGone)
+        _ = policy.onReport(report("node0", sequence: 3, at: t0, offer: offer(5), leases: [running(grant)]), now: t0)
+        #expect(policy.ends(for: NodeName("node0")).count == 1)
+        _ = policy.onReport(
+            report("node0", sequence: 4, at: t0, offer: offer(6), ended: [ended(grant, at: t0, .clientGone)]), now: t0)
+        #expect(policy.ends(for: NodeName("node0")).isEmpty)
+    }
+
+    @Test func aSilentNodeLendsNothingAndItsLeasesAreLost() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1))
+        _ = policy.onReport(report("node0", sequence: 2, at: t0, offer: offer(5), leases: [running(grant)]), now: t0)
+        #expect(policy.onTime(t0 + .seconds(6)).isEmpty)
+        let later = t0 + .seconds(7)
+        let lost = policy.onTime(later)
+        guard case .ended(_, _, .agentGone, _)? = lost.first, lost.count == 1 else {
+            Issue.record("not lost: \(lost)")
+            return
+        }
+        #expect(policy.available(on: NodeName("node0"), now: later).cores == 0)
+        // It comes back and still runs the lease: it must end it.
+        _ = policy.onReport(
+            report("node0", sequence: 3, at: later, offer: offer(5), leases: [running(grant)]), now: later)
+        #expect(policy.ends(for: NodeName("node0")).map(\.leaseID) == [grant.leaseID])
+        #expect(policy.leases.isEmpty)
+    }
+
+    @Test func aNewAgentInstanceHasNothingOfTheOld() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1))
+        _ = policy.onReport(report("node0", sequence: 9, at: t0, offer: offer(5), leases: [running(grant)]), now: t0)
+        let directives = policy.onReport(
+            report("node0", instance: 2, sequence: 1, at: t0, offer: offer(6), startedAt: t0 + .seconds(1)), now: t0)
+        #expect(directives.count == 1)
+        #expect(policy.leases.isEmpty)
+        // A late report of the old instance changes nothing.
+        _ = policy.onReport(report("node0", sequence: 10, at: t0, offer: offer(1), leases: [running(grant)]), now: t0)
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 6)
+    }
+
+    @Test func afterARestartUnknownLeasesAreTakenUpAndExpiredOnesEnded() throws {
+        var before = threeNodes()
+        let known = try before.grant(request(1))
+        var expired = running(try before.grant(request(2)))
+        expired.termEnds = t0 + .seconds(-1)
+        var policy = ClusterPolicy(limits: ClusterLimits())
+        let directives = policy.onReport(
+            report("node0", sequence: 3, at: t0, offer: offer(4), leases: [running(known), expired]), now: t0)
+        guard case .adopted(let lease)? = directives.first, directives.count == 1 else {
+            Issue.record("not taken up: \(directives)")
+            return
+        }
+        #expect(lease.user == alice)
+        #expect(policy.leases[known.leaseID] != nil)
+        #expect(policy.ends(for: NodeName("node0")).map(\.leaseID) == [expired.leaseID])
+    }
+
+    @Test func leasesOfTheLedgerKeepTheirClientAndTheirCapacity() throws {
+        var before = threeNodes()
+        let grant = try before.grant(request(7, from: "login", cpus: 3, node: "node0"))
+        let rows = Array(before.leases.values)
+        var policy = ClusterPolicy(limits: ClusterLimits())
+        policy.restore(rows, now: t0)
+        _ = policy.onReport(report("node0", sequence: 3, at: t0, offer: offer(6)), now: t0)
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 3)
+        _ = policy.onReport(report("node0", sequence: 4, at: t0, offer: offer(3), leases: [running(grant)]), now: t0)
+        #expect(policy.leases[grant.leaseID]?.clientNode == NodeName("login"))
+        #expect(policy.available(on: NodeName("node0"), now: t0).cores == 3)
+        // A node that never comes back: its leases end.
+        var lonely = ClusterPolicy(limits: ClusterLimits())
+        lonely.restore(rows, now: t0)
+        #expect(lonely.onTime(t0 + .seconds(20)).isEmpty)
+        #expect(lonely.onTime(t0 + .seconds(60)).count == 1)
+    }
+
+    @Test func anotherNodesOrUsersLeaseIsNotBelieved() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1))
+        _ = policy.onReport(report("node1", sequence: 2, at: t0, offer: offer(8), leases: [running(grant)]), now: t0)
+        #expect(policy.leases[grant.leaseID]?.node == NodeName("node0"))
+        #expect(policy.ends(for: NodeName("node1")).map(\.leaseID) == [grant.leaseID])
+    }
+
+    @Test func renewalMovesTheTermWithinTheMaximum() throws {
+        var policy = threeNodes()
+        let grant = try policy.grant(request(1, term: 10))
+        let renewed = try policy.renew(grant.leaseID, termSeconds: 1e6, now: t0 + .seconds(5))
+        #expect(renewed.termEnds == t0 + .seconds(3605))
+        #expect(throws: WireError.self) { try policy.renew(LeaseID(77), termSeconds: 1, now: t0) }
+        #expect(throws: WireError.self) { try policy.renew(grant.leaseID, termSeconds: .nan, now: t0) }
+        _ = policy.release(grant.leaseID, reason: .released, endedOnNode: false, now: t0)
+        let ending = #expect(throws: WireError.self) { try policy.renew(grant.leaseID, termSeconds: 1, now: t0) }
+        #expect(ending?.code == .conflict)
+    }
+}

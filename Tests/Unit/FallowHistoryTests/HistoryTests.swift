@@ -1,0 +1,174 @@
+import FallowModel
+import FallowWire
+import Foundation
+import GRDB
+import Testing
+
+@testable import FallowHistory
+
+private let t0 = Timestamp(nanosecondsSinceEpoch: 1_700_000_040_000_000_000)
+
+private func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let folder = "/tmp/fallow-history.\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try body(folder)
+}
+
+private func report(
+    _ seconds: Double, instance: UInt64 = .max, used: Double, jobs: [JobReport] = [], reclaims: [ReclaimReport] = []
+) -> NodeReport {
+    NodeReport(
+        node: NodeName("n1"), agentURL: "http://n1:1", version: "1", instance: instance, sequence: 1,
+        at: t0 + .seconds(seconds), instanceStartedAt: t0, cores: 8, memory: .gibibytes(16), offer: Offer(),
+        withheldReason: nil, switches: LendingSwitches(),
+        integrals: NodeIntegrals(elapsedSeconds: seconds, usedCoreSeconds: used), jobs: jobs, leases: [], ended: [],
+        reclaims: reclaims)
+}
+
+private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
+    LedgerLease(
+        leaseID: LeaseID(id), requestID: .max - id, user: UserID(user), node: NodeName("n1"),
+        clientNode: NodeName("n2"), cpus: 2, memory: .gibibytes(1), libraryName: "f.so", grantedAt: t0,
+        termEnds: t0 + .seconds(60), startedAt: nil)
+}
+
+@Suite struct HistoryTests {
+    @Test func integralsAreDifferencesOfSamples() throws {
+        try withFolder { folder in
+            let history = try History(path: folder + "/a/h.sqlite")
+            for minute in 0...10 {
+                let seconds = Double(minute * 60)
+                try history.record(report(seconds, used: seconds * 2), receivedAt: t0 + .seconds(seconds))
+            }
+            // Repeated and lost reports cost nothing.
+            try history.record(report(600, used: 1200), receivedAt: t0 + .seconds(601))
+            let all = try history.capacityReport(since: t0 + .seconds(-1), until: t0 + .seconds(700), user: nil)
+            #expect(all.nodes.map(\.integrals.usedCoreSeconds) == [1200])
+            let part = try history.capacityReport(since: t0 + .seconds(300), until: t0 + .seconds(480), user: nil)
+            #expect(part.nodes.map(\.integrals.usedCoreSeconds) == [360])
+            #expect(part.nodes.map(\.cores) == [8])
+            // The agent restarts: its new run counts from nothing.
+            try history.record(report(30, instance: 7, used: 50), receivedAt: t0 + .seconds(660))
+            let both = try history.capacityReport(since: t0 + .seconds(-1), until: t0 + .seconds(700), user: nil)
+            #expect(both.nodes.map(\.integrals.usedCoreSeconds) == [1250])
+        }
+    }
+
+    @Test func jobsAndReclaims() throws {
+        try withFolder { folder in
+            let history = try History(path: folder + "/h.sqlite")
+            var job = JobReport(
+                jobID: JobID(5), user: UserID(1001), cores: AbstractCoreSet(0...3), memory: .gibibytes(2),
+                serverless: "auto", firstSeenAt: t0, measured: true, usedCoreSeconds: 12)
+            let reclaims = (1...100).map {
+                ReclaimReport(
+                    at: t0 + .milliseconds($0), jobID: JobID(5), stepID: StepID(0), leases: [], vacateMicroseconds: $0,
+                    stuckProcesses: 0)
+            }
+            try history.record(report(1, used: 1, jobs: [job], reclaims: reclaims), receivedAt: t0 + .seconds(1))
+            job.endedAt = t0 + .seconds(2)
+            job.usedCoreSeconds = 20
+            try history.record(report(2, used: 1, jobs: [job], reclaims: reclaims), receivedAt: t0 + .seconds(2))
+            let found = try history.capacityReport(since: t0, until: t0 + .seconds(9), user: nil)
+            #expect(found.jobs.map(\.job) == [job])
+            #expect(found.reclaims == 100 && found.vacateMedianMicroseconds == 50 && found.vacateP99Microseconds == 99)
+            #expect(try history.endedJobs(user: UserID(1001)).count == 1)
+            #expect(try history.endedJobs(user: UserID(1002)).isEmpty)
+            #expect(try history.capacityReport(since: t0, until: t0 + .seconds(9), user: UserID(2)).jobs.isEmpty)
+        }
+    }
+
+    @Test func theLedgerKeepsTheFirstWordOnAnEnd() throws {
+        try withFolder { folder in
+            let history = try History(path: folder + "/h.sqlite")
+            try history.recordLease(lease(1))
+            try history.recordLease(lease(2, user: 1002))
+            var started = lease(1)
+            started.startedAt = t0 + .seconds(1)
+            started.termEnds = t0 + .seconds(90)
+            try history.recordLease(started)
+            #expect(try history.openLeases().first { $0.leaseID == LeaseID(1) } == started)
+            try history.recordEnd(
+                of: LeaseID(1), at: t0 + .seconds(3), reason: .reclaimed, detail: "a job", report: nil)
+            try history.recordEnd(of: LeaseID(1), at: t0 + .seconds(4), reason: .agentGone, detail: nil, report: nil)
+            #expect(try history.openLeases().map(\.leaseID) == [LeaseID(2)])
+            let ended = try history.endedLeases(user: nil)
+            #expect(ended.map(\.reason) == [.reclaimed] && ended.first?.detail == "a job")
+            #expect(try history.endedLeases(user: UserID(1002)).isEmpty)
+            let counted = try history.capacityReport(since: t0, until: t0 + .seconds(9), user: nil)
+            #expect(counted.leasesEnded == ["reclaimed": 1])
+        }
+    }
+
+    @Test func switchesOfAllNodesAndOfOne() throws {
+        try withFolder { folder in
+            let history = try History(path: folder + "/h.sqlite")
+            #expect(try history.switches() == SwitchTable())
+            try history.record(SwitchChange(node: nil, switches: LendingSwitches(unallocated: true, lent: true)))
+            try history.record(SwitchChange(node: NodeName("n1"), switches: LendingSwitches()))
+            let again = try History(path: folder + "/h.sqlite").switches()
+            #expect(again.switches(for: NodeName("n1")) == LendingSwitches())
+            #expect(again.switches(for: NodeName("n2"))?.lent == true)
+            try history.record(SwitchChange(node: nil, switches: LendingSwitches(unallocated: true)))
+            #expect(try history.switches().nodes.isEmpty)
+        }
+    }
+
+    @Test func pruningKeepsAnHourlySample() throws {
+        try withFolder { folder in
+            let history = try History(path: folder + "/h.sqlite")
+            for minute in 0..<180 {
+                let seconds = Double(minute * 60)
+                try history.record(report(seconds, used: seconds), receivedAt: t0 + .seconds(seconds))
+            }
+            func samples() throws -> Int {
+                try history.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM usage_samples") ?? -1 }
+            }
+            try history.prune(now: t0 + .seconds(10_800))
+            #expect(try samples() == 180)
+            try history.prune(now: t0 + .seconds(3 * 86_400))
+            #expect((3...4).contains(try samples()))
+            try history.prune(now: t0 + .seconds(200 * 86_400))
+            #expect(try samples() == 0)
+        }
+    }
+
+    @Test func filesThatAreNotOursStayAndAreNamed() throws {
+        try withFolder { folder in
+            let path = folder + "/h.sqlite"
+            let garbage = Data((0..<10_000).map { _ in UInt8.random(in: .min ... .max) })
+            try garbage.write(to: URL(filePath: path))
+            let corrupt = #expect(throws: HistoryError.self) { try History(path: path) }
+            #expect(corrupt?.kind == .corrupt && corrupt?.description.contains(path) == true)
+            #expect(try Data(contentsOf: URL(filePath: path)) == garbage)
+
+            let newer = folder + "/newer.sqlite"
+            _ = try History(path: newer)
+            try DatabaseQueue(path: newer).write {
+                try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('99: of the future')")
+            }
+            #expect(#expect(throws: HistoryError.self) { try History(path: newer) }?.kind == .newer)
+
+            let folderAsFile = #expect(throws: HistoryError.self) { try History(path: "/proc/nowhere/h.sqlite") }
+            #expect(folderAsFile?.kind == .readOnly)
+        }
+    }
+
+    @Test func aFullDiskIsAnErrorAndNothingIsLost() throws {
+        try withFolder { folder in
+            let path = folder + "/h.sqlite"
+            let history = try History(path: path)
+            try history.recordLease(lease(1))
+            try history.write { try $0.execute(sql: "PRAGMA max_page_count = 1") }
+            let error = #expect(throws: HistoryError.self) {
+                for id in 2..<2000 as Range<UInt64> { try history.recordLease(lease(id)) }
+            }
+            #expect(error?.kind == .full)
+            try history.write { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
+            try history.recordLease(lease(5000))
+            #expect(try history.openLeases().contains { $0.leaseID == LeaseID(1) })
+            #expect(try history.openLeases().contains { $0.leaseID == LeaseID(5000) })
+        }
+    }
+}
