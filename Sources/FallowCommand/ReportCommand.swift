@@ -6,7 +6,7 @@ struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "Where capacity went: used, allocated but unused, unallocated, lent.")
     @OptionGroup var common: CommonOptions
-    @Option(help: "From when on: 30m, 12h, 7d (default: everything known).")
+    @Option(help: "From when on: 30m, 12h, 7d (default: the last day).")
     var since: String?
 
     func run() async throws {
@@ -16,7 +16,7 @@ struct ReportCommand: AsyncParsableCommand {
                 throw ValidationError("--since '\(since)' is no span; 30m, 12h or 7d is")
             }
             let start = Timestamp.current() + .nanoseconds(Int64(-seconds * 1e9))
-            path += "?since=\(start.nanosecondsSinceEpoch)"
+            path += "?since=\(start.secondsSinceEpoch)"
         }
         try common.show(try await common.get(path, CapacityReport.self), text: Self.text)
     }

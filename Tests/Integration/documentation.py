@@ -20,6 +20,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
@@ -144,7 +146,6 @@ def same_shape(expected, said):
 
 
 def do_run(block, following):
-    import time
     words = block.argument.split()
     seconds = float(words[words.index("within") + 1]) if "within" in words else 0
     deadline = time.monotonic() + seconds
@@ -166,15 +167,13 @@ def do_compile(block):
     source.write_text(block.text)
     target = str(source.with_suffix(".out"))
     if words[0] == "swift":
-        modules = build_folder() / "Modules"
-        maps = []
-        for module in ("CLinux", "CFabric", "CFallow"):
-            found = list(build_folder().glob(f"{module}.build/module.modulemap"))
-            found += list((TREE / f"Sources/{module}/include").glob("module.modulemap"))
-            if found:
-                maps += ["-Xcc", f"-fmodule-map-file={found[0]}"]
-        command = ["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors", "-I", str(modules), *maps,
-                   str(source)]
+        built = next((f for f in (build_folder(), TREE / ".build/release", TREE / ".build/debug")
+                      if (f / "Modules/FallowClient.swiftmodule").exists()), None)
+        if not built:
+            raise Wrong("there is no module FallowClient in the build folder; 'make build' makes it")
+        maps = [f"-fmodule-map-file={m}" for m in built.glob("*.build/module.modulemap")]
+        command = ["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors", "-I", str(built / "Modules"),
+                   *(word for m in maps for word in ("-Xcc", m)), str(source)]
     else:
         compiler, standard = ("g++", "c++17") if "c++" in words else ("gcc", "c11")
         command = [compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", str(source), "-o",
@@ -222,8 +221,9 @@ def subcommands():
 
 
 def settings():
-    text = program_output("fallow", "doctor", "--show-config", "--json",
-                          env={"PATH": os.environ["PATH"], "FALLOW_CONFIG": "/dev/null"})
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as empty:
+        text = program_output("fallow", "doctor", "--show-config", "--json", "--config", empty.name,
+                              env={"PATH": os.environ["PATH"]})
     return {row["key"]: row for row in json.loads(text)}
 
 
