@@ -148,7 +148,14 @@ extension NodeShell {
         let received = buffer.withUnsafeMutableBytes { bytes in try? executor.control.receive(into: bytes) }
         guard let received else { return }
         for descriptor in received.descriptors { Glibc.close(descriptor) }
-        guard received.count > 0, let ready = executor.onReady else { return exited(id) }
+        guard received.count > 0 else {
+            // Its exit is seen a moment later and says more; one that only closed the socket is ended all the same.
+            if let watch = executor.watches.first { loop.cancel(watch) }
+            executor.watches.removeFirst()
+            executor.watches.append(loop.after(.milliseconds(20)) { [weak self] in self?.exited(id) })
+            return
+        }
+        guard let ready = executor.onReady else { return exited(id) }
         executor.onReady = nil
         let report: ExecutorReport
         do {

@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import FallowModel
 internal import FallowWire
+internal import Glibc
 internal import Synchronization
 
 /// A few threads for calls that block: libmunge, files. Nothing of it runs on the event loops.
@@ -11,25 +12,35 @@ public final class BlockingPool: Sendable {
     /// Shared by the whole process.
     public static let shared = BlockingPool(name: "fallow.blocking", threads: 4, limit: 1024)
 
-    private let queues: [DispatchQueue]
+    private typealias Job = @Sendable () -> Void
+    private struct State {
+        var jobs: [Job] = []
+        var isClosed = false
+    }
+    /// Shared with the threads, which end when the pool does.
+    private final class Jobs: Sendable {
+        let state = Mutex(State())
+        let ready = DispatchSemaphore(value: 0)
+    }
+    private let jobs = Jobs()
     private let timers: DispatchQueue
     private let limit: Int
     private let name: String
-    private struct State {
-        var next = 0
-        var waiting: [Int]
-    }
-    private let state: Mutex<State>
 
     /// - Parameters:
     ///   - threads: calls that may block at one time.
-    ///   - limit: calls that may wait; one more is refused as `unavailable`.
+    ///   - limit: calls that may wait for a thread; one more is refused as `unavailable`.
     public init(name: String, threads: Int, limit: Int) {
         self.name = name
         self.limit = limit
-        queues = (0..<threads).map { DispatchQueue(label: "\(name).\($0)") }
         timers = DispatchQueue(label: "\(name).timers")
-        state = Mutex(State(waiting: Array(repeating: 0, count: threads)))
+        // Threads of our own: Dispatch's are shared with whatever else blocks in the process, and are few.
+        for _ in 0..<threads { Self.startThread(jobs) }
+    }
+
+    deinit {
+        jobs.state.withLock { $0.isClosed = true }
+        jobs.ready.signal()
     }
 
     /// Runs `body` on one of the threads.
@@ -39,38 +50,60 @@ public final class BlockingPool: Sendable {
     public func run<Value: Sendable>(
         timeout: Duration = .seconds(10), _ what: String, _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        guard let index = reserve() else {
-            throw WireError(.unavailable, "\(what): \(limit) calls wait already in \(name)")
-        }
         let outcome = Outcome<Value>()
         return try await withCheckedThrowingContinuation { continuation in
             outcome.arm(continuation)
-            let timer = DispatchWorkItem {
-                outcome.finish(
-                    .failure(WireError(.unavailable, "\(what): no answer within \(timeout.inSeconds) s")))
+            let timer = UncheckedTimer(
+                DispatchWorkItem {
+                    outcome.finish(
+                        .failure(WireError(.unavailable, "\(what): no answer within \(timeout.inSeconds) s")))
+                })
+            let taken = jobs.state.withLock { state in
+                guard state.jobs.count < limit else { return false }
+                state.jobs.append {
+                    outcome.finish(Result { try body() })
+                    timer.item.cancel()
+                }
+                return true
             }
-            timers.asyncAfter(deadline: .now() + timeout.inSeconds, execute: timer)
-            let cancelTimer = UncheckedTimer(timer)
-            queues[index].async {
-                outcome.finish(Result { try body() })
-                cancelTimer.item.cancel()
-                self.state.withLock { $0.waiting[index] -= 1 }
+            guard taken else {
+                return outcome.finish(
+                    .failure(WireError(.unavailable, "\(what): \(limit) calls wait already in \(name)")))
             }
+            jobs.ready.signal()
+            timers.asyncAfter(deadline: .now() + timeout.inSeconds, execute: timer.item)
         }
     }
 
-    /// The least busy thread's index, or nil when all queues are full.
-    private func reserve() -> Int? {
-        state.withLock { state in
-            var best = state.next
-            for offset in 0..<state.waiting.count {
-                let index = (state.next + offset) % state.waiting.count
-                if state.waiting[index] < state.waiting[best] { best = index }
+    private static func startThread(_ jobs: Jobs) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        pthread_attr_setstacksize(&attributes, 1 << 20)
+        defer { pthread_attr_destroy(&attributes) }
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(jobs)
+        let status = pthread_create(
+            &thread, &attributes,
+            { context in
+                BlockingPool.work(Unmanaged<Jobs>.fromOpaque(context!).takeRetainedValue())
+                return nil
+            }, context.toOpaque())
+        precondition(status == 0, "cannot start a thread: error \(status)")
+    }
+
+    private static func work(_ jobs: Jobs) {
+        while true {
+            jobs.ready.wait()
+            let (job, isClosed) = jobs.state.withLock { state in
+                (state.jobs.isEmpty ? nil : state.jobs.removeFirst(), state.isClosed)
             }
-            state.next = (best + 1) % state.waiting.count
-            guard state.waiting[best] < max(1, limit / state.waiting.count) else { return nil }
-            state.waiting[best] += 1
-            return best
+            if let job {
+                job()
+            } else if isClosed {
+                jobs.ready.signal()  // the next thread ends too
+                return
+            }
         }
     }
 }

@@ -102,8 +102,10 @@ import Testing
     @Test(.enabled(if: sharedLibrary != nil, "libfallow is not built")) func theClientsInCAndCPlusPlusRun() throws {
         let folder = "\(TestLibrary.folder)/lib"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try FileManager.default.createSymbolicLink(
-            atPath: "\(folder)/libfallow.so", withDestinationPath: try #require(Self.sharedLibrary))
+        for name in ["libfallow.so", "libfallow.so.0"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(folder)/\(name)", withDestinationPath: try #require(Self.sharedLibrary))
+        }
         let built = Self.built
         let include = "INCLUDE=-I\(TestLibrary.repository)/Sources/CFallow/include"
         try #require(Self.run("/usr/bin/make", ["-s", "-C", built, "FALLOW=\(folder)", include, "clients"]) == 0)

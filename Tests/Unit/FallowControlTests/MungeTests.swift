@@ -50,11 +50,13 @@ import Testing
         }
         #expect(error?.code == .unavailable)
         #expect(ContinuousClock.now - started < .seconds(5), "before the call that hangs came back")
-        // The hanging call still holds its place; the second waits, the third is refused.
+        // The hanging call still holds the one thread; two more may wait, the next is refused.
         async let second: Void = pool.run(timeout: .seconds(9), "second") {}
-        try await Task.sleep(for: .milliseconds(100))
-        let full = await #expect(throws: WireError.self) { try await pool.run("third") {} }
+        async let third: Void = pool.run(timeout: .seconds(9), "third") {}
+        try await Task.sleep(for: .milliseconds(300))
+        let full = await #expect(throws: WireError.self) { try await pool.run("fourth") {} }
         #expect(full?.message.contains("wait already") == true)
+        try await third
         try await second
     }
 }
