@@ -414,6 +414,13 @@ def check_rooms(block, _):
             raise Wrong(f"{row[1]} imports {higher} of a higher layer")
 
 
+def check_installed(block, _):
+    recipe = read("Makefile").split("\ninstall:")[1].split("\n\n")[0] + read(".ci/install-site")
+    for name in (Path(p).name for row in block.rows for p in code(row[0])):
+        if not re.search(r"/" + re.escape(name) + r"(?![\w.])", recipe):
+            raise Wrong(f"make install does not install {name}")
+
+
 def check_files(block, _):
     for path in (p for row in block.rows for p in code(row[0])):
         if not (TREE / path).is_file():
