@@ -18,6 +18,7 @@ Blocks and tables carry markers that a reader of the page does not see, in an HT
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -446,6 +447,12 @@ def do_config(block):
         program = re.search(r"^ExecStart=(\S+)$", block.text, re.M).group(1)
         if Path(program).name != words[1] or f"$(RELEASE)/{words[1]}" not in read("Makefile"):
             raise Wrong(f"make install does not install {program}")
+        if shutil.which("systemd-analyze"):
+            unit = folder(block) / f"{words[1]}.service"
+            unit.write_text(block.text.replace(program, shutil.which(words[1])))
+            said = program_output("systemd-analyze", "verify", str(unit))
+            if unit.name in said:
+                raise Wrong(said)
 
 
 def do_source(block):
