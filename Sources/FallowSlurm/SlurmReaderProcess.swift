@@ -40,8 +40,10 @@ public final class SlurmReaderProcess {
         while true {
             let rest = deadline - ContinuousClock.now
             guard rest > .zero else {
+                // libslurm tries for a minute to read a slurm.conf that is not there, and says so meanwhile.
+                let words = lastWords().map { " (\($0))" } ?? ""
                 stop()
-                throw SlurmError("slurmctld did not answer within \(timeout.components.seconds) s")
+                throw SlurmError("slurmctld did not answer within \(timeout.components.seconds) s\(words)")
             }
             var watched = pollfd(fd: child.fromChild, events: Int16(POLLIN), revents: 0)
             let milliseconds = rest.components.seconds * 1000 + rest.components.attoseconds / 1_000_000_000_000_000
@@ -92,12 +94,17 @@ public final class SlurmReaderProcess {
 
     /// The process ended by itself, as libslurm makes it do when it cannot read slurm.conf: with its last words.
     private func died() -> SlurmError {
-        var words = [UInt8](repeating: 0, count: 2000)
-        var count = 0
-        if let child { count = max(0, Glibc.read(child.errors, &words, words.count)) }
+        let words = lastWords()
         stop()
-        let lines = String(decoding: words[0..<count], as: UTF8.self).split(separator: "\n")
-        return SlurmError("libslurm ended its process" + (lines.last.map { ": \($0)" } ?? ""))
+        return SlurmError("libslurm ended its process" + (words.map { ": \($0)" } ?? ""))
+    }
+
+    /// The last line that libslurm printed; nil when there is none.
+    private func lastWords() -> String? {
+        guard let child else { return nil }
+        var words = [UInt8](repeating: 0, count: 2000)
+        let count = max(0, Glibc.read(child.errors, &words, words.count))
+        return String(decoding: words[0..<count], as: UTF8.self).split(separator: "\n").last.map { String($0) }
     }
 
     private func start() throws -> (pid: pid_t, toChild: Int32, fromChild: Int32, errors: Int32) {

@@ -89,7 +89,7 @@ private struct Cluster {
         let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallowctld")
         let process = SlurmReaderProcess(program: program.path)
         for _ in 0..<2 {
-            let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(10)) }
+            let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(2)) }
             #expect(error?.description.contains("/nonexistent/slurm.conf") == true, "\(error as Any)")
         }
     }
