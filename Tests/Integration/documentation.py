@@ -126,6 +126,7 @@ def execute(block):
 
 
 def shape(line):
+    line = re.sub(r"^(leases ended:) .*", r"\1 #", line)
     line = re.sub(r"\b[0-9a-f]{16}\b", "#", line)
     line = re.sub(r"(?<=\s)[#+:.]{16}(?=\s|$)", "BAR", line)
     line = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "#", line)
