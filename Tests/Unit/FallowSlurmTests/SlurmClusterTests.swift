@@ -18,10 +18,10 @@ private struct Cluster {
     @discardableResult
     func run(_ command: String, timeout: Int = 20) throws -> String {
         let process = Process()
-        // The threads of Dispatch block SIGTERM, and so would all daemons that the script starts.
+        // Dispatch blocks SIGTERM in its threads, and Foundation waits for all that hold its descriptors: no daemon may.
         process.executableURL = URL(filePath: "/usr/bin/perl")
         process.arguments = [
-            "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); exec @ARGV", "timeout", "\(timeout)",
+            "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); POSIX::close($_) for 3..1023; exec @ARGV", "timeout", "\(timeout)",
             "bash", "-c", command,
         ]
         process.environment = ProcessInfo.processInfo.environment.merging(["SLURM_CONF": configuration]) { $1 }
