@@ -8,7 +8,7 @@ library=$work/bin/libfunctions.so
 agent0=$(sed -n 's/^agent.url: //p' "$FALLOW_LAB/etc/fallow.node0.yaml")
 
 beats=$(beats_file held)
-as "$user" "$work/bin/hold" "$library" burn "$beats" cpus=2 node=node1 wait=20 >"$work/hold" 2>&1 &
+"$work/bin/as" "$user" "$work/bin/hold" "$library" burn "$beats" cpus=2 node=node1 wait=20 >"$work/hold" 2>&1 &
 proves 'a user holds a lease on another node' "$work/bin/witness" --wait 2 "$beats"
 lease=$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/hold")
 address=$(ss -Hltnp 2>/dev/null | awk '/fallow-executor/ { print $4; exit }')
