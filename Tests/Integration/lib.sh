@@ -120,7 +120,8 @@ refuses() { # PATTERN COMMAND...: the command fails, by no signal and in time, a
 	local pattern=$1 status=0 said
 	shift
 	said=$(bounded "$@" 2>&1 </dev/null) || status=$?
-	if [ "$status" = 0 ] || [ "$status" -ge 124 ]; then
+	# 124 and above are the time limit and signals; 255 is how Slurm's commands refuse.
+	if [ "$status" = 0 ] || { [ "$status" -ge 124 ] && [ "$status" != 255 ]; }; then
 		printf 'status %s, said: %s\n' "$status" "${said:0:400}"
 		return 1
 	fi
