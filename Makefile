@@ -60,10 +60,10 @@ bench: build ## measurements, as rows and as .build/bench/*.json
 	@Benchmarks/run
 
 install: build ## install to DESTDIR and prefix
-	install -D -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow
-	install -D -m 755 -t $(DESTDIR)$(sbindir) $(RELEASE)/fallowd $(RELEASE)/fallowctld
-	install -D -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor
-	install -D -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
+	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow
+	install -D -s -m 755 -t $(DESTDIR)$(sbindir) $(RELEASE)/fallowd $(RELEASE)/fallowctld
+	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor
+	install -D -s -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
 	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) Sources/CFallow/include/fallow.h
 	install -D -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so

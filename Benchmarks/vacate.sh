@@ -17,7 +17,7 @@ series() { # FUNCTION PROCESSES COUNT
 		if [ $((count % 100)) = 0 ]; then
 			beats=$(beats_file "$1.$count")
 			[ -z "${holder-}" ] || kill "$holder" 2>/dev/null
-			as "$user" "$work/bin/hold" "$work/bin/libfunctions.so" "$1" "$beats" cpus=8 wait=30 times=101 >>"$work/hold" 2>&1 &
+			"$work/bin/as" "$user" "$work/bin/hold" "$work/bin/libfunctions.so" "$1" "$beats" cpus=8 wait=30 times=101 >>"$work/hold" 2>&1 &
 			holder=$!
 		fi
 		"$work/bin/witness" --wait "$2" "$beats" || { tail -n 3 "$work/hold"; return 1; }

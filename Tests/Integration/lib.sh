@@ -4,7 +4,7 @@
 #
 #   start_lab [options of lab/cluster up]       programs NAME...     compile test programs into $work/bin
 #   proves SENTENCE COMMAND...                  "ok N - SENTENCE", or "not ok" with what the command said
-#   as USER COMMAND...                          with an ordinary user's identity
+#   as USER COMMAND...                          with an ordinary user's identity ("$work/bin/as" in the background)
 #   within SECONDS COMMAND...                   waits until the command succeeds
 #   finish                                      the last line of every script
 set -uo pipefail
@@ -20,6 +20,13 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/fallow-test.XXXXXX")
 chmod 755 "$work"
 mkdir -m 1777 "$work/scratch"
 mkdir "$work/bin"
+cat >"$work/bin/as" <<'SCRIPT'
+#!/bin/sh
+name=$1
+shift
+exec setpriv --reuid="$name" --regid="$(id -g "$name")" --init-groups env HOME=/tmp USER="$name" "$@"
+SCRIPT
+chmod 755 "$work/bin/as"
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 [ "$(id -u)" = 0 ] || { echo "must be run as root: the lab's slurmd starts steps as their users" >&2; exit 1; }
@@ -80,11 +87,7 @@ finish() {
 	exit
 }
 
-as() { # USER COMMAND...
-	local name=$1
-	shift
-	setpriv --reuid="$name" --regid="$(id -g "$name")" --init-groups env HOME=/tmp USER="$name" "$@"
-}
+as() { "$work/bin/as" "$@"; } # USER COMMAND...; in the background say "$work/bin/as", so that $! is the command itself
 
 within() { # SECONDS COMMAND...
 	local deadline=$((${EPOCHREALTIME/./} + $(microseconds "$1")))
@@ -98,18 +101,27 @@ within() { # SECONDS COMMAND...
 microseconds() { awk -v seconds="$1" 'BEGIN { printf "%d", seconds * 1e6 }'; }
 now_us() { printf '%s\n' "${EPOCHREALTIME/./}"; }
 
+# A command or one of the script's functions, at most a minute.
+# shellcheck disable=SC2154
+bounded() {
+	timeout --kill-after=5 60 bash -c "$(declare -f)
+$(declare -p user other work here tree library 2>/dev/null)"'
+"$@"' bounded "$@"
+}
+
 gives() { # STATUS COMMAND...: the command ends with just this status, within a minute
 	local want=$1 status=0
 	shift
-	timeout 60 "$@" || status=$?
+	bounded "$@" || status=$?
 	[ "$status" = "$want" ] || { echo "status $status instead of $want"; return 1; }
 }
 
 refuses() { # PATTERN COMMAND...: the command fails, by no signal and in time, and what it says matches
 	local pattern=$1 status=0 said
 	shift
-	said=$(timeout 60 "$@" 2>&1 </dev/null) || status=$?
-	if [ "$status" = 0 ] || [ "$status" -ge 124 ]; then
+	said=$(bounded "$@" 2>&1 </dev/null) || status=$?
+	# 124 and above are the time limit and signals; 255 is how Slurm's commands refuse.
+	if [ "$status" = 0 ] || { [ "$status" -ge 124 ] && [ "$status" != 255 ]; }; then
 		printf 'status %s, said: %s\n' "$status" "${said:0:400}"
 		return 1
 	fi
@@ -147,6 +159,7 @@ lease_pids() { # NODE
 	find /sys/fs/cgroup/*/fallow-lab-"$(lab_id)"/"$1" /sys/fs/cgroup/fallow-lab-"$(lab_id)"/"$1" -name cgroup.procs \
 		-exec cat {} + 2>/dev/null | sort -un
 }
+no_lease_runs() { [ -z "$(for name in "$@"; do lease_pids "$name"; done)" ]; } # NODE...
 lab_id() { sed -n 's/^id=\([0-9a-f]*\) .*/\1/p' "$FALLOW_LAB/lab"; }
 
 # A shared file of heartbeats that everybody may write.

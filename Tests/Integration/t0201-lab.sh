@@ -20,6 +20,13 @@ second_lab() {
 		srun -n1 true
 }
 proves 'a second lab runs beside it' second_lab
+# Zombies that their new parent has not yet noticed are no processes any more.
+no_process_of() { # ID
+	local file
+	while read -r file; do
+		! grep -s '^State:.[^Z]' "${file%cgroup}status" || { cat "$file"; return 1; }
+	done < <(grep -ls "fallow-lab-$1" /proc/[0-9]*/cgroup)
+}
 second_leaves_nothing() {
 	local id
 	id=$(sed -n 's/^id=\([0-9a-f]*\) .*/\1/p' "$work/second/lab")
@@ -29,7 +36,7 @@ second_leaves_nothing() {
 	# shellcheck disable=SC2046
 	kill -9 $(cat "$work"/second/pids/*) && "$tree/lab/cluster" down "$work/second" && [ ! -e "$work/second" ] &&
 		[ -z "$(find /sys/fs/cgroup -maxdepth 3 -name "fallow-lab-$id*")" ] &&
-		! grep -ls "fallow-lab-$id" /proc/[0-9]*/cgroup
+		no_process_of "$id"
 }
 proves 'after kill -9 of all its daemons, down leaves no process, cgroup or file of it' second_leaves_nothing
 proves 'the first lab is not touched by that' srun -n1 true

@@ -36,7 +36,7 @@ proves 'agent started again' "$tree/lab/cluster" restart fallowd.node0
 proves 'agent started again: srun, sbatch and salloc' slurm_behaves
 
 beats=$(beats_file hung)
-as "$user" "$work/bin/hold" "$library" burn_family "$beats" cpus=8 node=node0 wait=20 >"$work/hold" 2>&1 &
+"$work/bin/as" "$user" "$work/bin/hold" "$library" burn_family "$beats" cpus=8 node=node0 wait=20 >"$work/hold" 2>&1 &
 proves 'executors burn all cores of node0, one family ignoring every signal' \
 	"$work/bin/witness" --wait 32 "$beats"
 kill -STOP "$(daemon_pid fallowd.node0)"

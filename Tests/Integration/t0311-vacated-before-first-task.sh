@@ -4,7 +4,7 @@
 
 burn_all() { # NAME FUNCTION PROCESSES
 	beats=$(beats_file "$1")
-	as "$user" "$work/bin/hold" "$work/bin/libfunctions.so" "$2" "$beats" cpus=8 node=node0 wait=20 >"$work/hold.$1" 2>&1 &
+	"$work/bin/as" "$user" "$work/bin/hold" "$work/bin/libfunctions.so" "$2" "$beats" cpus=8 node=node0 wait=20 >"$work/hold.$1" 2>&1 &
 	"$work/bin/witness" --wait "$3" "$beats"
 }
 start_and_look() { as "$user" srun -w node0 -n8 -l "$work/bin/witness" "$beats"; }

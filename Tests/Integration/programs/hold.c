@@ -1,11 +1,13 @@
-/* hold LIBRARY FUNCTION INPUT [cpus=N] [node=NAME] [remote] [wait=S] [term=S] [memory=BYTES] [times=N]: leases, starts the
- * function on every worker, says "leased ID NODE TRANSPORT" and waits. When an invocation ends it says
+/* hold LIBRARY FUNCTION INPUT [cpus=N] [node=NAME] [remote] [wait=S] [term=S] [memory=BYTES] [times=N] [in-order]: leases, starts the
+ * function on every worker, says "leased ID NODE TRANSPORT" and waits for any of them, or in order. When an invocation ends it says
  * "ended CODE at NANOSECONDS" (real time); with times=N it leases N times over. Exits 0 when every lease was had. */
 #include <fallow.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+static int in_order;
 
 static unsigned long long now_ns(void)
 {
@@ -38,14 +40,18 @@ static int once(fallow_client *client, char **argv, const struct fallow_lease_op
 			return fail("submit", code);
 	}
 	printf("leased %s %s %s\n", info.id, info.node, info.transport);
-	for (unsigned i = 0; i < cpus; i++) {
-		size_t size = 0;
+	for (unsigned left = cpus; left > 0; left--) {
+		size_t size = 0, done = 0;
 		int32_t value = 0;
-		while ((code = fallow_wait(futures[i], &size, &value, 60)) == FALLOW_TIMED_OUT)
+		if (!in_order)
+			while ((code = fallow_wait_any(futures, left, &done, 60)) == FALLOW_TIMED_OUT)
+				;
+		while ((code = fallow_wait(futures[done], &size, &value, 60)) == FALLOW_TIMED_OUT)
 			;
 		printf("ended %s value %d at %llu: %s\n", fallow_code_name(code), (int)value, now_ns(),
 		       code ? fallow_message() : "");
-		fallow_future_free(futures[i]);
+		fallow_future_free(futures[done]);
+		memmove(&futures[done], &futures[done + 1], (left - done - 1) * sizeof futures[0]);
 	}
 	fallow_lease_close(lease);
 	return 0;
@@ -72,6 +78,8 @@ int main(int argc, char **argv)
 			options.memory = strtoull(argv[i] + 7, NULL, 10);
 		else if (strncmp(argv[i], "times=", 6) == 0)
 			times = atoi(argv[i] + 6);
+		else if (strcmp(argv[i], "in-order") == 0)
+			in_order = 1;
 		else if (strcmp(argv[i], "remote") == 0)
 			options.flags |= FALLOW_LEASE_REMOTE;
 		else

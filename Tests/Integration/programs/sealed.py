@@ -26,7 +26,7 @@ seal = {
 }
 if "as" in options:
     seal["node"] = options["as"]
-munge = ["munge", "-S", os.environ["FALLOW_MUNGE_SOCKET"], "-U", "root"]
+munge = ["munge", "-S", os.environ["FALLOW_MUNGE_SOCKET"], "-u", "root"]
 credential = subprocess.run(munge, input=json.dumps(seal).encode(), capture_output=True, check=True).stdout.decode().strip()
 for turn in range(2 if repeat else 1):
     connection = http.client.HTTPConnection(host, timeout=20)
