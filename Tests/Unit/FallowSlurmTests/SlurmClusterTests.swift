@@ -92,9 +92,13 @@ private struct Cluster {
         #expect(throws: SlurmError.self) { try missing.read(timeout: .seconds(2)) }
     }
 
-    /// Needs Debian's slurmctld, slurmd and munge.
-    @Test func aRealClustersJobsAndStates() throws {
-        guard let script = ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"] else { return }
+    /// Needs Debian's slurmctld, slurmd and munge, and a script that takes `up` and `down`.
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"] != nil,
+            "FALLOW_TEST_SLURM_CLUSTER names no cluster script"))
+    func aRealClustersJobsAndStates() throws {
+        let script = try #require(ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"])
         let folder = "/tmp/fallow-slurm.\(UInt32.random(in: 0 ... .max))"
         let cluster = Cluster(folder: folder)
         let environment = "STATE=\(folder) NODES=2 CPUS=4 MEM=4000 PORT0=\(Int.random(in: 21_000..<31_000))"
