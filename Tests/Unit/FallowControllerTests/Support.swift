@@ -1,6 +1,7 @@
 import FallowModel
 import FallowWire
 import Foundation
+import TestProcesses
 import Testing
 
 @testable import FallowControl
@@ -12,8 +13,8 @@ private let agentStart = Timestamp.now
 final class Daemons: Sendable {
     let folder: String
     let munge: Munge
-    private let munged: Process
-    nonisolated(unsafe) private var controller: Process?
+    private let munged: ChildProcess
+    nonisolated(unsafe) private var controller: ChildProcess?
     nonisolated(unsafe) private(set) var base = ""
 
     var socket: String { folder + "/munge.sock" }
@@ -33,12 +34,12 @@ final class Daemons: Sendable {
         try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key)
         try files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder + "/key")
         munge = Munge(socket: folder + "/munge.sock")
-        munged = try Self.start(
+        munged = try ChildProcess(
             [
                 "/usr/sbin/munged", "--foreground", "--key-file=\(key)", "--socket=\(folder)/munge.sock",
                 "--pid-file=\(folder)/munged.pid", "--log-file=\(folder)/key/munged.log",
                 "--seed-file=\(folder)/key/seed",
-            ], log: folder + "/munged.out")
+            ])
         let munge = munge
         try await eventually("munged starts") { (try? await munge.encode(Data(), restrictTo: nil)) != nil }
         try Data(
@@ -57,9 +58,9 @@ final class Daemons: Sendable {
         let url = folder + "/state/fallowctld.url"
         try? FileManager.default.removeItem(atPath: url)
         let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallowctld")
-        controller = try Self.start(
-            [program.path, "--config", folder + "/fallow.yaml"], log: folder + "/fallowctld.log",
-            environment: ["SLURM_CONF": "/nonexistent/slurm.conf"])
+        controller = try ChildProcess(
+            [program.path, "--config", folder + "/fallow.yaml"], environment: ["SLURM_CONF": "/nonexistent/slurm.conf"],
+            output: folder + "/fallowctld.log")
         try await eventually("fallowctld starts") { FileManager.default.fileExists(atPath: url) }
         base = String(decoding: FileManager.default.contents(atPath: url) ?? Data(), as: UTF8.self)
             .trimmingCharacters(in: .whitespacesAndNewlines)
@@ -69,14 +70,16 @@ final class Daemons: Sendable {
     func stopController(_ signal: Int32) async throws -> Duration {
         let process = try #require(controller)
         let started = ContinuousClock.now
-        kill(process.processIdentifier, signal)
+        process.signal(signal)
         try await eventually("fallowctld ends") { !process.isRunning }
         return ContinuousClock.now - started
     }
 
     func end() {
-        if let controller, controller.isRunning { kill(controller.processIdentifier, SIGKILL) }
-        kill(munged.processIdentifier, SIGKILL)
+        for process in [controller, munged] {
+            process?.signal(SIGKILL)
+            try? process?.wait(seconds: 5)
+        }
         try? FileManager.default.removeItem(atPath: folder)
     }
 
@@ -95,44 +98,18 @@ final class Daemons: Sendable {
         let socket = socket
         let base = base
         return try await BlockingPool.shared.run(timeout: .seconds(20), "nobody asks") {
-            let credential = try Self.output([
+            let credential = try ChildProcess.output(of: [
                 "/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/munge",
                 "--socket=\(socket)", "--restrict-uid=0", "--string=\(payload)",
             ]).trimmingCharacters(in: .whitespacesAndNewlines)
-            let answer = try Self.output(
-                [
+            let answer = try ChildProcess.output(
+                of: [
                     "/usr/bin/curl", "-s", "-m", "10", "-w", "\n%{http_code}", "-X", method, "-H",
                     "\(Seal.header): \(credential)",
                 ] + (body.isEmpty ? [] : ["--data-binary", body]) + [base + path])
             let lines = answer.split(separator: "\n", omittingEmptySubsequences: false)
             return (Int(lines.last ?? "") ?? 0, lines.dropLast().joined(separator: "\n"))
         }
-    }
-
-    private static func output(_ command: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: command[0])
-        process.arguments = Array(command.dropFirst())
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
-    }
-
-    /// Starts a daemon with no signal blocked: Dispatch's threads, which start it, block them.
-    private static func start(_ command: [String], log: String, environment: [String: String] = [:]) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/perl")
-        process.arguments =
-            ["-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); POSIX::close($_) for 3..1023; exec @ARGV"] + command
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        process.standardError = FileHandle(forWritingAtPath: log)
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        return process
     }
 }
 
