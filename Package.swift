@@ -161,18 +161,21 @@ let package = Package(
             name: "transport-peer",
             dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
+        .target(name: "TestProcesses", path: "Tests/Support/TestProcesses", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
         tests("NodePolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
         tests("ClusterPolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
         tests("FallowConfigurationTests", ["FallowConfiguration", "FallowModel"]),
-        tests("FallowControlTests", ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird]),
+        tests(
+            "FallowControlTests",
+            ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird, "TestProcesses"]),
         tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowWire", grdb]),
-        tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "fallowctld"]),
+        tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "fallowctld", "TestProcesses"]),
         tests(
             "FallowControllerTests",
             [
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
-                "FallowWire", log, yams, "fallowctld",
+                "FallowPolicy", "FallowWire", log, yams, "fallowctld", "TestProcesses",
             ]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(

@@ -14,8 +14,15 @@ enum Lifeline {
                 let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT))
                 if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) { break }
             }
+            hangUp()
             _exit(ExecutorExit.lifelineEnded.rawValue)
         }
+    }
+
+    /// Ends every connection of this process, now. Closing would not: what a function forked holds copies of our descriptors, and
+    /// clients would wait for somebody who is gone.
+    private static func hangUp() {
+        for descriptor in 0..<Int32(clamping: sysconf(Int32(_SC_OPEN_MAX))) { shutdown(descriptor, Int32(SHUT_RDWR)) }
     }
 }
 

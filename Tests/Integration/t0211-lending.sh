@@ -73,7 +73,7 @@ beats=$(beats_file site)
 proves 'functions run on node1' "$work/bin/witness" --wait 2 "$beats"
 proves 'an operator switches lending of unallocated cores off' fallow disable unallocated --node node1
 proves '... and the leases there end' within 8 sh -c "grep -q ^ended '$work/hold'"
-proves '... and nothing is offered, with the reason' node_is node1 "node['offer']['cores'] == 0"
+proves '... and nothing is offered, with the reason' within 3 node_is node1 "node['offer']['cores'] == 0"
 proves '... an ordinary user may not do that' refuses 'operator|refused|not allowed' as "$user" fallow enable unallocated --node node1
 proves '... and on again' fallow enable unallocated --node node1
 proves '... it is offered again' within 8 node_is node1 "node['offer']['cores'] == 8"

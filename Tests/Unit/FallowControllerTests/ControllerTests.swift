@@ -114,7 +114,7 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             #expect(try await daemons.asNobody("DELETE", "/v1/leases/\(others.leaseID)").status == 404)
             #expect(try await daemons.asNobody("DELETE", "/v1/leases/\(own.leaseID)").status == 200)
             let switches = try await daemons.asNobody(
-                "PUT", "/v1/switches", body: #"{"switches":{"unallocated":true,"lent":true}}"#)
+                "PUT", "/v1/switches", body: #"{"unallocated":true,"lent":true}"#)
             #expect(switches.status == 403 && switches.body.contains("operators"))
             // Naming a node makes nobody a daemon.
             for path in ["/v1/leases", "/v1/nodes/n1/report"] {
@@ -187,8 +187,8 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             let first = try await n1.send(
                 .post, daemons.base, "/v1/nodes/n1/report", body: report("n1", sequence: 1, offer: 4),
                 reply: NodeInstructions.self)
-            #expect(first.switches == nil)
-            let change = SwitchChange(node: nil, switches: LendingSwitches(unallocated: true, lent: true))
+            #expect(first.switches == LendingOverride())
+            let change = SwitchChange(node: nil, unallocated: true, lent: true)
             _ = try await daemons.operatorClient.send(
                 .put, daemons.base, "/v1/switches", body: change, reply: SwitchChange.self)
             let granted = try await n2.send(
@@ -199,7 +199,7 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             let second = try await n1.send(
                 .post, daemons.base, "/v1/nodes/n1/report", body: report("n1", sequence: 2, offer: 4),
                 reply: NodeInstructions.self)
-            #expect(second.switches == change.switches)
+            #expect(second.switches == LendingOverride(unallocated: true, lent: true))
             #expect(second.controllerInstance != first.controllerInstance)
             var nodes = try await daemons.operatorClient.send(.get, daemons.base, "/v1/nodes", reply: [NodeView].self)
             #expect(nodes.first?.offer.cores == 2)
