@@ -93,13 +93,17 @@ let package = Package(
             ]),
         room(
             "FallowClient",
-            ["FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal", "CLinux"]
+            [
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
+                "CLinux",
+            ]
         ),
         room(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
-                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto, hummingbird,
+                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto,
+                hummingbird,
             ]),
         room(
             "FallowController",

@@ -52,12 +52,10 @@ struct LeaseBroker: Sendable {
             attempt += 1
             var asking = demand
             asking.waitSeconds = max(0, (deadline - .now).inSeconds)
-            let granted: LeaseGranted = try await client.send(
-                .post, settings.controllerURL, "/v1/leases",
-                body: LeaseRequest(
+            let granted = try await grant(
+                LeaseRequest(
                     requestID: .random(in: .min ... .max), user: user, fromNode: name, fromAgentURL: agentURL,
-                    demand: asking),
-                timeout: .nanoseconds(Int64((asking.waitSeconds + 10) * 1e9)), attempts: 3)
+                    demand: asking))
             do {
                 return try await open(granted, sha256: sha256, user: user)
             } catch let error as WireError {
@@ -68,6 +66,21 @@ struct LeaseBroker: Sendable {
                     throw error
                 }
                 try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// Asks the co-scheduler. What it does not find is a node that the client named, so that was no good demand.
+    private func grant(_ request: LeaseRequest) async throws -> LeaseGranted {
+        do {
+            return try await client.send(
+                .post, settings.controllerURL, "/v1/leases", body: request,
+                timeout: .nanoseconds(Int64((request.demand.waitSeconds + 10) * 1e9)), attempts: 3)
+        } catch let error as WireError {
+            switch error.code {
+            case .notFound: throw WireError(.invalid, error.message)
+            case .unavailable: throw WireError(.unavailable, "the co-scheduler cannot be asked: \(error.message)")
+            default: throw error
             }
         }
     }
@@ -182,8 +195,8 @@ struct LeaseBroker: Sendable {
         if demand.slotCount == 0 { demand.slotCount = 16 }
         if demand.inputBytes == 0 { demand.inputBytes = 1 << 20 }
         if demand.outputBytes == 0 { demand.outputBytes = 1 << 20 }
-        guard (1...4096).contains(demand.cpus) else {
-            throw WireError(.invalid, "cpus must be 1 to 4096, not \(demand.cpus)")
+        guard (1...1024).contains(demand.cpus) else {
+            throw WireError(.invalid, "cpus must be 1 to 1024, not \(demand.cpus)")
         }
         guard demand.memory >= .mebibytes(16) else {
             throw WireError(.invalid, "memory must be at least 16 MiB, not \(demand.memory)")

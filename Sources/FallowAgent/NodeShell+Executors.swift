@@ -174,14 +174,26 @@ extension NodeShell {
     /// The executor's process, or its end of the control socket, is gone.
     private func exited(_ id: LeaseID) {
         guard let executor = executors[id] else { return }
+        let grant = executor.grant
         let exit = executor.process.checkExit()
+        if exit == .exited(code: 0), !executor.isLeaving {
+            // Its clients left. Their agent's word on it, released or gone, is usually on its way.
+            executor.isLeaving = true
+            for token in executor.watches { loop.cancel(token) }
+            executor.watches = [loop.after(.milliseconds(300)) { [weak self] in self?.revoke([id], .clientGone) }]
+            return
+        }
         let outOfMemory = executor.cgroup.usage().oomKills > 0
         let how = exit.map { "the executor \($0)" } ?? "the executor closed its control socket"
         let detail = how + (executor.output.lastLine.map { "; it last said: \($0)" } ?? "")
         let ready = executor.onReady
         executor.onReady = nil
         revoke([id], outOfMemory ? .outOfMemory : .executorDied, detail: detail)
-        ready?(.failure(WireError(.libraryUnusable, "the library could not be loaded: \(detail)")))
+        let why =
+            outOfMemory
+            ? "\(grant.demand.memory) of memory was used up while the library was loaded: ask for more"
+            : "the library could not be loaded: \(detail)"
+        ready?(.failure(WireError(.libraryUnusable, why)))
     }
 }
 

@@ -37,7 +37,9 @@ extension NodeShell {
         ledger.advance(to: now, as: policy)
         outbox.confirm(ended: report.ended.count, reclaims: report.reclaims.count)
         ledger.forget(report.jobs.filter { $0.endedAt != nil }.map(\.jobID))
-        if let switches = instructions.switches, switches != policy.rules.switches {
+        let own = LendingSwitches(unallocated: settings.lendUnallocated, lent: settings.lendLent)
+        let switches = instructions.switches.applied(to: own)
+        if switches != policy.rules.switches {
             log.notice(
                 "switches set by the co-scheduler",
                 metadata: ["unallocated": "\(switches.unallocated)", "lent": "\(switches.lent)"])

@@ -72,9 +72,10 @@ extension NodeShell {
 
     /// What `FALLOW_LENDING` tells the job.
     private func lendingSentence(_ jobID: JobID, _ lending: Offer) -> String {
-        guard let serverless = policy.jobs[jobID]?.serverless, serverless != .no else {
+        guard let serverless = policy.jobs[jobID]?.serverless else {
             return "nothing: the job did not say --serverless"
         }
+        guard serverless != .no else { return "nothing: the job said --serverless=no" }
         guard policy.rules.switches.lent else { return "nothing: this site does not lend from jobs (lend.lent)" }
         if lending.cores == 0, lending.memory == .zero {
             return "nothing yet: use is measured for \(Int(policy.rules.window.inSeconds)) s"

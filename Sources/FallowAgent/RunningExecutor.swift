@@ -22,6 +22,8 @@ final class RunningExecutor {
     var usedCPU: Duration = .zero
     /// Watches on the loop that end with the executor.
     var watches: [EventLoop.Token] = []
+    /// It ended by itself because its clients left.
+    var isLeaving = false
     /// Told once, when the executor serves or cannot.
     var onReady: ((Result<String?, WireError>) -> Void)?
 

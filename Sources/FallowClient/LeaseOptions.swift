@@ -32,8 +32,8 @@ public struct LeaseOptions: Hashable, Sendable {
         }
         guard memory.bytes > 0 else { throw FallowError(.invalid, "a lease needs memory, not \(memory)") }
         guard (term ?? .zero) >= .zero else { throw FallowError(.invalid, "a lease's term cannot be negative") }
-        guard wait >= .zero, wait <= .seconds(86_400) else {
-            throw FallowError(.invalid, "waiting for capacity takes 0 s to a day, not \(wait)")
+        guard wait >= .zero, wait <= .seconds(3600) else {
+            throw FallowError(.invalid, "waiting for capacity takes 0 s to an hour, not \(wait)")
         }
         let geometry = ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes)
         if let complaint = geometry.complaint { throw FallowError(.invalid, complaint) }

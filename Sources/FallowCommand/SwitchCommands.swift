@@ -13,22 +13,23 @@ struct SwitchOptions: ParsableArguments {
     @Option(help: "This node only (default: every node).")
     var node: String?
 
-    /// Sets the switch; switches that are not named stay as they are.
+    /// Sets the switch; the kind that is not named stays as it is.
     func set(_ on: Bool, _ common: CommonOptions) async throws {
         let settings = try common.settings()
-        let nodes = try await common.get("/v1/nodes", [NodeView].self)
-        guard let known = nodes.first(where: { node == nil || $0.node.text == node }) else {
-            throw WireError(.notFound, "there is no node \(node ?? "at all"); see fallow nodes")
+        let change = SwitchChange(
+            node: node.map { NodeName($0) }, unallocated: kind == .lent ? nil : on,
+            lent: kind == .unallocated ? nil : on)
+        if let node {
+            let known = try await common.get("/v1/nodes", [NodeView].self).map(\.node.text)
+            guard known.contains(node) else {
+                throw WireError(.notFound, "there is no node '\(node)'; there are \(known.joined(separator: ", "))")
+            }
         }
-        var switches = known.switches
-        if kind != .lent { switches.unallocated = on }
-        if kind != .unallocated { switches.lent = on }
         try await common.client(settings).sendIgnoringReply(
-            .put, settings.controllerURL, "/v1/switches",
-            body: SwitchChange(node: node.map { NodeName($0) }, switches: switches))
-        try common.show(switches) { switches in
-            func word(_ on: Bool) -> String { on ? "on" : "off" }
-            return "\(node ?? "every node"): unallocated \(word(switches.unallocated)), lent \(word(switches.lent))\n"
+            .put, settings.controllerURL, "/v1/switches", body: change)
+        try common.show(change) { change in
+            func word(_ on: Bool?) -> String { on.map { $0 ? "on" : "off" } ?? "as it was" }
+            return "\(node ?? "every node"): unallocated \(word(change.unallocated)), lent \(word(change.lent))\n"
         }
     }
 }

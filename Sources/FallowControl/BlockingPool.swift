@@ -46,12 +46,22 @@ public final class BlockingPool: Sendable {
     /// Runs `body` on one of the threads.
     ///
     /// - Throws: what `body` throws; `WireError` `unavailable` when too many calls wait or `timeout` passes (then `body` may
-    ///   still be running, and its result is dropped).
+    ///   still be running, and its result is dropped); `CancellationError` when the task is cancelled meanwhile, likewise.
     public func run<Value: Sendable>(
         timeout: Duration = .seconds(10), _ what: String, _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         let outcome = Outcome<Value>()
-        return try await withCheckedThrowingContinuation { continuation in
+        return try await withTaskCancellationHandler {
+            try await start(outcome, timeout, what, body)
+        } onCancel: {
+            outcome.finish(.failure(CancellationError()))
+        }
+    }
+
+    private func start<Value: Sendable>(
+        _ outcome: Outcome<Value>, _ timeout: Duration, _ what: String, _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
             outcome.arm(continuation)
             let timer = UncheckedTimer(
                 DispatchWorkItem {
@@ -114,16 +124,34 @@ private struct UncheckedTimer: @unchecked Sendable {
     init(_ item: DispatchWorkItem) { self.item = item }
 }
 
-/// A continuation that the first of several finishers resumes.
+/// A continuation that the first of several finishers resumes; one may come before the continuation does.
 private final class Outcome<Value: Sendable>: Sendable {
-    private let continuation = Mutex<CheckedContinuation<Value, any Error>?>(nil)
+    private enum State {
+        case unarmed
+        case armed(CheckedContinuation<Value, any Error>)
+        case finished(Result<Value, any Error>?)
+    }
+    private let state = Mutex<State>(.unarmed)
 
-    func arm(_ value: CheckedContinuation<Value, any Error>) { continuation.withLock { $0 = value } }
+    func arm(_ continuation: CheckedContinuation<Value, any Error>) {
+        let early: Result<Value, any Error>? = state.withLock { state in
+            if case .finished(let result) = state { return result }
+            state = .armed(continuation)
+            return nil
+        }
+        if let early { continuation.resume(with: early) }
+    }
 
     func finish(_ result: Result<Value, any Error>) {
-        let waiting = continuation.withLock { stored in
-            defer { stored = nil }
-            return stored
+        let waiting: CheckedContinuation<Value, any Error>? = state.withLock { state in
+            switch state {
+            case .unarmed: state = .finished(result)
+            case .armed(let continuation):
+                state = .finished(nil)
+                return continuation
+            case .finished: break
+            }
+            return nil
         }
         waiting?.resume(with: result)
     }

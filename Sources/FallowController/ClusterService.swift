@@ -61,15 +61,18 @@ actor ClusterService {
 
     /// Keeps an operator's change; it reaches the nodes with the answers to their next reports.
     func change(_ change: SwitchChange) async throws {
-        try await ledger.writeNow { try $0.record(change) }
-        if let node = change.node {
-            switches.nodes[node] = change.switches
-        } else {
-            switches = SwitchTable()
-            switches.all = change.switches
+        guard change.unallocated != nil || change.lent != nil else {
+            throw WireError(.invalid, "a change names 'unallocated', 'lent' or both")
         }
+        var table = switches
+        table.apply(change)
+        let kept = table
+        try await ledger.writeNow { try $0.record(kept) }
+        // Another change may have come while this one was written: apply it to what holds now.
+        switches.apply(change)
+        func word(_ on: Bool?) -> String { on.map { $0 ? "on" : "off" } ?? "as it is" }
         logger.notice(
-            "\(change.node.map { "node \($0)" } ?? "all nodes"): unallocated \(change.switches.unallocated), lent \(change.switches.lent)"
+            "\(change.node.map { "node \($0)" } ?? "all nodes"): unallocated \(word(change.unallocated)), lent \(word(change.lent))"
         )
     }
 

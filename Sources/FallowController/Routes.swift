@@ -149,3 +149,10 @@ struct Routes: Sendable {
         return isOperator(caller) ? .everybody : .only(caller.user)
     }
 }
+
+extension Routes {
+    /// What a router serves, as `GET /v1/nodes/{node}`; the test of docs/openapi.yaml compares it.
+    static func list(_ router: Router<ControlContext>) -> Set<String> {
+        Set(router.routes.map { "\($0.method) \($0.path.description)" })
+    }
+}

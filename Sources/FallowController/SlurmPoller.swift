@@ -40,6 +40,8 @@ struct SlurmPoller: Sendable {
                 problem = nil
                 answeredAt = .now
                 await service.slurm(snapshot)
+            } catch let error as CancellationError {
+                throw error
             } catch {
                 if problem != "\(error)" {
                     problem = "\(error)"

@@ -4,22 +4,49 @@ internal import GRDB
 
 /// What operators switched, for all nodes and for single ones; a node's own word wins.
 public struct SwitchTable: Sendable, Hashable {
-    public var all: LendingSwitches?
-    public var nodes: [NodeName: LendingSwitches] = [:]
+    public var all = LendingOverride()
+    public var nodes: [NodeName: LendingOverride] = [:]
     public init() {}
 
-    /// What rules on a node; nil: its own configuration.
-    public func switches(for node: NodeName) -> LendingSwitches? { nodes[node] ?? all }
+    /// What was switched for a node.
+    public func switches(for node: NodeName) -> LendingOverride {
+        LendingOverride(
+            unallocated: nodes[node]?.unallocated ?? all.unallocated, lent: nodes[node]?.lent ?? all.lent)
+    }
+
+    /// Takes a change; a kind that is switched for all nodes is forgotten for single ones.
+    public mutating func apply(_ change: SwitchChange) {
+        if let node = change.node {
+            nodes[node, default: LendingOverride()].take(change)
+            return
+        }
+        all.take(change)
+        for node in Array(nodes.keys) {
+            if change.unallocated != nil { nodes[node]?.unallocated = nil }
+            if change.lent != nil { nodes[node]?.lent = nil }
+            if nodes[node] == LendingOverride() { nodes[node] = nil }
+        }
+    }
+}
+
+extension LendingOverride {
+    fileprivate mutating func take(_ change: SwitchChange) {
+        unallocated = change.unallocated ?? unallocated
+        lent = change.lent ?? lent
+    }
 }
 
 extension History {
-    /// Keeps a change; one for all nodes forgets what was said of single ones.
-    public func record(_ change: SwitchChange) throws(HistoryError) {
+    /// Keeps what is switched from now on.
+    public func record(_ table: SwitchTable) throws(HistoryError) {
         try write { db in
-            if change.node == nil { try db.execute(sql: "DELETE FROM switches") }
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO switches VALUES (?, ?, ?)",
-                arguments: [change.node?.text ?? "", change.switches.unallocated, change.switches.lent])
+            try db.execute(sql: "DELETE FROM switches")
+            let rows = [("", table.all)] + table.nodes.map { ($0.key.text, $0.value) }
+            for (scope, switches) in rows where switches != LendingOverride() {
+                try db.execute(
+                    sql: "INSERT INTO switches VALUES (?, ?, ?)",
+                    arguments: [scope, switches.unallocated, switches.lent])
+            }
         }
     }
 
@@ -28,7 +55,7 @@ extension History {
         try read { db in
             var table = SwitchTable()
             for row in try Row.fetchAll(db, sql: "SELECT * FROM switches") {
-                let switches = LendingSwitches(unallocated: row["unallocated"], lent: row["lent"])
+                let switches = LendingOverride(unallocated: row["unallocated"], lent: row["lent"])
                 let scope: String = row["scope"]
                 if scope.isEmpty { table.all = switches } else { table.nodes[NodeName(scope)] = switches }
             }

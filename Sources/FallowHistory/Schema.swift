@@ -41,7 +41,7 @@ enum Schema {
                       PRIMARY KEY (node, at, job, step));
                     CREATE INDEX reclaims_at ON reclaims (at);
                     CREATE TABLE switches (
-                      scope TEXT PRIMARY KEY, unallocated INTEGER NOT NULL, lent INTEGER NOT NULL);
+                      scope TEXT PRIMARY KEY, unallocated INTEGER, lent INTEGER);
                     """)
         }
         return migrator

@@ -31,7 +31,8 @@ struct CgroupFolderBuilder {
                 }
                 try CgroupWeight(hierarchy: hierarchy, folder: folder, atRest: share).lower()
             }
-            if depth < components.count, isOurs { removableParents.insert(folder, at: 0) }
+            // What lies in a folder of ours is ours too, whoever made it: a predecessor that was killed, say.
+            if depth < components.count { removableParents.insert(folder, at: 0) }
             if !hierarchy.isUnified {
                 if hierarchy.controllers.contains(.cpuset) { try inheritCpuset(from: parent, to: folder) }
                 if hierarchy.controllers.contains(.memory) { useHierarchy(in: folder) }

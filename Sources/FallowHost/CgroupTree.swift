@@ -52,7 +52,8 @@ public final class CgroupTree: Sendable {
         hierarchies = layout.hierarchies
         var removable: [String] = []
         for hierarchy in layout.hierarchies {
-            var builder = CgroupFolderBuilder(hierarchy: hierarchy, components: components.map { String($0) }, share: share)
+            var builder = CgroupFolderBuilder(
+                hierarchy: hierarchy, components: components.map { String($0) }, share: share)
             try builder.build()
             removable = builder.removableParents + removable
         }

@@ -20,7 +20,8 @@ struct CgroupWeight: Sendable {
         guard applies else { return }
         guard atRest == .lowest else {
             return try HostFile.write(
-                hierarchy.isUnified ? "100" : "1024", to: "\(folder)/\(hierarchy.isUnified ? "cpu.weight" : "cpu.shares")")
+                hierarchy.isUnified ? "100" : "1024",
+                to: "\(folder)/\(hierarchy.isUnified ? "cpu.weight" : "cpu.shares")")
         }
         if hierarchy.isUnified {
             // cpu.idle (Linux 5.15) is still less than the weight 1.

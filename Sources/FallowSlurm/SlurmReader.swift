@@ -8,6 +8,8 @@ final class SlurmReader {
     private let library: SlurmLibrary
     private var jobs: UnsafeMutablePointer<job_info_msg_t>?
     private var nodes: UnsafeMutablePointer<node_info_msg_t>?
+    private var reads = 0
+    private static let wholeEvery = 6
     private static let show = UInt16(0x0001 | 0x0002 | 0x0008)  // SHOW_ALL, SHOW_DETAIL, SHOW_MIXED
 
     init() throws { library = try SlurmLibrary() }
@@ -18,9 +20,13 @@ final class SlurmReader {
     }
 
     /// slurmctld's word now; only what changed since the last call travels.
+    ///
+    /// Plans of pending jobs change without slurmctld counting it as a change, hence a whole load now and then.
     func snapshot() throws -> SlurmSnapshot {
+        reads += 1
+        let since = reads % Self.wholeEvery == 0 ? 0 : jobs?.pointee.last_update ?? 0
         var newJobs: UnsafeMutablePointer<job_info_msg_t>?
-        if library.loadJobs(jobs?.pointee.last_update ?? 0, &newJobs, Self.show) == 0, let newJobs {
+        if library.loadJobs(since, &newJobs, Self.show) == 0, let newJobs {
             if let jobs { library.freeJobs(jobs) }
             jobs = newJobs
         } else if library.lastError() != Int32(SLURM_NO_CHANGE_IN_DATA.rawValue) {

@@ -20,6 +20,8 @@ public enum SlurmReaderChild {
     /// Answers each line on standard input with a snapshot, and ends when standard input does.
     public static func run() -> Never {
         signal(SIGPIPE, SIG_DFL)
+        for descriptor in 3..<1024 as Range<Int32> { close(descriptor) }
+        endWithParent()
         var reader: SlurmReader?
         while readLine(strippingNewline: true) != nil {
             var reply = SlurmReply()
@@ -43,5 +45,20 @@ public enum SlurmReaderChild {
             }
         }
         exit(0)
+    }
+
+    /// Ends this process as soon as standard input hangs up, also while libslurm waits: it tries for a minute to read
+    /// slurm.conf.
+    private static func endWithParent() {
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, nil,
+            { _ in
+                var input = pollfd(fd: 0, events: 0, revents: 0)
+                while true {
+                    if poll(&input, 1, -1) > 0 { _exit(0) }
+                }
+            }, nil)
+        if status != 0 { exit(1) }
     }
 }

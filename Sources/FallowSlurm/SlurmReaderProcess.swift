@@ -1,3 +1,4 @@
+internal import FallowModel
 internal import Glibc
 
 #if canImport(FoundationEssentials)
@@ -40,8 +41,7 @@ public final class SlurmReaderProcess {
         while true {
             let rest = deadline - ContinuousClock.now
             guard rest > .zero else {
-                stop()
-                throw SlurmError("slurmctld did not answer within \(timeout.components.seconds) s")
+                throw failed("slurmctld did not answer within \(timeout.inSeconds) s")
             }
             var watched = pollfd(fd: child.fromChild, events: Int16(POLLIN), revents: 0)
             let milliseconds = rest.components.seconds * 1000 + rest.components.attoseconds / 1_000_000_000_000_000
@@ -90,14 +90,17 @@ public final class SlurmReaderProcess {
         while waitpid(child.pid, &status, 0) < 0, errno == EINTR {}
     }
 
-    /// The process ended by itself, as libslurm makes it do when it cannot read slurm.conf: with its last words.
-    private func died() -> SlurmError {
-        var words = [UInt8](repeating: 0, count: 2000)
+    /// The process ended by itself, as libslurm makes it do when it cannot read slurm.conf.
+    private func died() -> SlurmError { failed("libslurm ended its process") }
+
+    /// Ends the process; the error has libslurm's last words.
+    private func failed(_ what: String) -> SlurmError {
+        var words = [UInt8](repeating: 0, count: 4000)
         var count = 0
         if let child { count = max(0, Glibc.read(child.errors, &words, words.count)) }
         stop()
         let lines = String(decoding: words[0..<count], as: UTF8.self).split(separator: "\n")
-        return SlurmError("libslurm ended its process" + (lines.last.map { ": \($0)" } ?? ""))
+        return SlurmError(what + (lines.last.map { ": libslurm said: \($0)" } ?? ""))
     }
 
     private func start() throws -> (pid: pid_t, toChild: Int32, fromChild: Int32, errors: Int32) {

@@ -6,12 +6,12 @@ public struct NodeInstructions: Codable, Sendable {
     public var slurm: SlurmNodeView?
     /// Leases that the agent must end: released at the co-scheduler, or unknown there.
     public var end: [LeaseEndNotice]
-    /// Site switches set with `fallow enable`/`disable`; nil: the agent's own configuration rules.
-    public var switches: LendingSwitches?
+    /// Site switches set with `fallow enable`/`disable`.
+    public var switches: LendingOverride
     /// Drawn at random when the co-scheduler starts; a new one asks for full reports.
     public var controllerInstance: UInt64
     public init(
-        slurm: SlurmNodeView?, end: [LeaseEndNotice], switches: LendingSwitches?, controllerInstance: UInt64
+        slurm: SlurmNodeView?, end: [LeaseEndNotice], switches: LendingOverride, controllerInstance: UInt64
     ) {
         self.slurm = slurm
         self.end = end

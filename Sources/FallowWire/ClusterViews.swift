@@ -156,13 +156,16 @@ public struct CapacityReport: Codable, Sendable {
     }
 }
 
-/// `PUT /v1/switches` by an operator: what the whole cluster, or one node, lends from now on.
+/// `PUT /v1/switches` by an operator: what the whole cluster, or one node, lends from now on. A kind that is not named stays as
+/// it is; one that is named for all nodes is named for each.
 public struct SwitchChange: Codable, Sendable {
     /// Nil: all nodes.
     public var node: NodeName?
-    public var switches: LendingSwitches
-    public init(node: NodeName?, switches: LendingSwitches) {
+    public var unallocated: Bool?
+    public var lent: Bool?
+    public init(node: NodeName?, unallocated: Bool? = nil, lent: Bool? = nil) {
         self.node = node
-        self.switches = switches
+        self.unallocated = unallocated
+        self.lent = lent
     }
 }

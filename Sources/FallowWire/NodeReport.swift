@@ -79,6 +79,21 @@ public struct LendingSwitches: Codable, Sendable, Hashable {
     }
 }
 
+/// What an operator switched; nil in a kind leaves it to the node's own configuration.
+public struct LendingOverride: Codable, Sendable, Hashable {
+    public var unallocated: Bool?
+    public var lent: Bool?
+    public init(unallocated: Bool? = nil, lent: Bool? = nil) {
+        self.unallocated = unallocated
+        self.lent = lent
+    }
+
+    /// What rules where the configuration says `own`.
+    public func applied(to own: LendingSwitches) -> LendingSwitches {
+        LendingSwitches(unallocated: unallocated ?? own.unallocated, lent: lent ?? own.lent)
+    }
+}
+
 /// A node's use since the agent's start.
 public struct NodeIntegrals: Codable, Sendable, Hashable {
     public var elapsedSeconds: Double

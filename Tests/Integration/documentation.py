@@ -18,6 +18,7 @@ Blocks and tables carry markers that a reader of the page does not see, in an HT
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,7 @@ def execute(block):
 
 
 def shape(line):
+    line = re.sub(r"^(leases ended:) .*", r"\1 #", line)
     line = re.sub(r"\b[0-9a-f]{16}\b", "#", line)
     line = re.sub(r"(?<=\s)[#+:.]{16}(?=\s|$)", "BAR", line)
     line = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "#", line)
@@ -414,6 +416,13 @@ def check_rooms(block, _):
             raise Wrong(f"{row[1]} imports {higher} of a higher layer")
 
 
+def check_installed(block, _):
+    recipe = read("Makefile").split("\ninstall:")[1].split("\n\n")[0] + read(".ci/install-site")
+    for name in (Path(p).name for row in block.rows for p in code(row[0])):
+        if not re.search(r"/" + re.escape(name) + r"(?![\w.])", recipe):
+            raise Wrong(f"make install does not install {name}")
+
+
 def check_files(block, _):
     for path in (p for row in block.rows for p in code(row[0])):
         if not (TREE / path).is_file():
@@ -439,6 +448,12 @@ def do_config(block):
         program = re.search(r"^ExecStart=(\S+)$", block.text, re.M).group(1)
         if Path(program).name != words[1] or f"$(RELEASE)/{words[1]}" not in read("Makefile"):
             raise Wrong(f"make install does not install {program}")
+        if shutil.which("systemd-analyze"):
+            unit = folder(block) / f"{words[1]}.service"
+            unit.write_text(block.text.replace(program, shutil.which(words[1])))
+            said = program_output("systemd-analyze", "verify", str(unit))
+            if unit.name in said:
+                raise Wrong(said)
 
 
 def do_source(block):

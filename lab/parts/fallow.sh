@@ -58,6 +58,7 @@ munge.socket: $state/mrun/munge.sock
 lend.unallocated: true
 lend.lent: true
 lend.window: 3
+lease.grace_lost: 8
 lend.core_mapping: logical
 executor.path: $state/bin/fallow-executor
 slurm.poll_interval: 1

@@ -61,6 +61,9 @@ public struct ClusterPolicy: Sendable {
         {
             return []  // late, of an agent that is gone
         }
+        if let known = nodes[name], known.report.instance != report.instance {
+            endLeasesOfClients(on: name, grantedBefore: report.instanceStartedAt)
+        }
         nodes[name] = ClusterNode(report: report, receivedAt: now)
         var directives: [ClusterDirective] = []
         for end in report.ended { directives += onEnded(end, on: name) }
@@ -145,6 +148,7 @@ public struct ClusterPolicy: Sendable {
         var directives: [ClusterDirective] = []
         for (name, node) in nodes where !node.silent && now - node.receivedAt > limits.silentAfter {
             nodes[name]?.silent = true
+            endLeasesOfClients(on: name, grantedBefore: now)
             for lease in leases.values.filter({ $0.node == name }).sorted(by: order) {
                 directives.append(end(lease, now, .agentGone, "the node has been silent"))
             }
@@ -156,6 +160,13 @@ public struct ClusterPolicy: Sendable {
             }
         }
         return directives
+    }
+
+    /// A node's agent is gone, and with it the connections of its clients: what they leased elsewhere ends.
+    private mutating func endLeasesOfClients(on name: NodeName, grantedBefore moment: Timestamp) {
+        for (id, lease) in leases where lease.clientNode == name && lease.node != name {
+            if lease.endRequested == nil, lease.grantedAt < moment { leases[id]?.endRequested = .clientGone }
+        }
     }
 
     /// Leases that a node must end: released here, ended here, or unknown here.

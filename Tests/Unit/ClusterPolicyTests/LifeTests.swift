@@ -47,6 +47,30 @@ import Testing
         #expect(policy.ends(for: NodeName("node0")).isEmpty)
     }
 
+    @Test func leasesOfClientsOnANodeWhoseAgentIsGoneEnd() throws {
+        var policy = threeNodes()
+        let elsewhere = try policy.grant(request(1, node: "node1"))
+        let own = try policy.grant(request(2))
+        // A new instance of the client's agent knows none of its connections.
+        _ = policy.onReport(
+            report("node0", instance: 2, sequence: 1, at: t0, offer: offer(6), startedAt: t0 + .seconds(1)),
+            now: t0 + .seconds(1))
+        #expect(policy.ends(for: NodeName("node1")).map(\.leaseID) == [elsewhere.leaseID])
+        #expect(policy.ends(for: NodeName("node1")).first?.reason == .clientGone)
+        // What was leased on that very node is its own agent's to tell.
+        #expect(policy.leases[own.leaseID]?.endRequested == nil)
+
+        var silent = threeNodes()
+        let lost = try silent.grant(request(3, node: "node2"))
+        for sequence in 2..<12 as Range<UInt64> {
+            let now = t0 + .seconds(Int(sequence))
+            _ = silent.onReport(
+                report("node2", sequence: sequence, at: now, offer: offer(7), leases: [running(lost)]), now: now)
+            _ = silent.onTime(now)
+        }
+        #expect(silent.ends(for: NodeName("node2")).map(\.leaseID) == [lost.leaseID])
+    }
+
     @Test func aSilentNodeLendsNothingAndItsLeasesAreLost() throws {
         var policy = threeNodes()
         let grant = try policy.grant(request(1))

@@ -33,7 +33,8 @@ final class ShellUnderTest: @unchecked Sendable {
         settings.cgroupPath = "fallow-test-\(UInt32.random(in: 0 ... .max))"
         loop = try EventLoop()
         shell = NodeShell(
-            settings: settings, name: NodeName("here"), loop: loop, tree: try CgroupTree(path: settings.cgroupPath, share: .ordinary),
+            settings: settings, name: NodeName("here"), loop: loop,
+            tree: try CgroupTree(path: settings.cgroupPath, share: .ordinary),
             topology: try Topology.read(), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let thread = Thread { [loop] in loop.run() }
         thread.start()
@@ -136,7 +137,9 @@ struct NodeShellTests {
         let library = TestLibrary.path("plain")
         let opened = try node.open(node.grant(1, cpus: 2, library: "plain.so"), libraryPath: library)
         #expect(try opened.get() == nil)
-        let (pid, cores) = node.on { ($0.executors[LeaseID(1)]!.process.pid, $0.executors[LeaseID(1)]!.placement.cores) }
+        let (pid, cores) = node.on {
+            ($0.executors[LeaseID(1)]!.process.pid, $0.executors[LeaseID(1)]!.placement.cores)
+        }
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         #expect(status.contains("Uid:\t65534\t65534"))
         #expect(status.contains("NoNewPrivs:\t1"))
@@ -150,7 +153,8 @@ struct NodeShellTests {
         #expect(answer.status == FALLOW_REPLY_OK)
         #expect(answer.vacatedLeases == 1)
         #expect(answer.vacateMicroseconds > 0)
-        let alive = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)).map { !$0.contains(") Z ") } ?? false
+        let alive =
+            (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)).map { !$0.contains(") Z ") } ?? false
         #expect(!alive)
         #expect(node.on { $0.executors.isEmpty })
         let ended = node.on { $0.outbox.ended }

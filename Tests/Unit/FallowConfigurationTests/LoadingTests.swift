@@ -34,7 +34,8 @@ let otherValues: [String: String] = [
     "munge.trusted_uids": "0,64030", "operators": "0,1000,1001", "lend.unallocated": "true", "lend.lent": "true",
     "lend.window": "2.5", "lend.keep_cores": "0", "lend.memory_headroom_percent": "25",
     "lend.memory_headroom": "1234567", "lend.core_mapping": "logical", "lease.term_default": "7",
-    "lease.term_maximum": "86400", "lease.per_user": "3", "lease.cores_per_user": "9", "lease.grace_lost": "7", "cgroup.lowest_weight": "false",
+    "lease.term_maximum": "86400", "lease.per_user": "3", "lease.cores_per_user": "9", "lease.grace_lost": "7",
+    "cgroup.lowest_weight": "false",
     "executor.path": "/e", "executor.processes": "10", "executor.open_files": "64", "executor.file_size": "3M",
     "executor.poll": "0.00002", "slurm.poll_interval": "15",
 ]

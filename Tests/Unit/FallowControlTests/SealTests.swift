@@ -1,6 +1,7 @@
 import FallowModel
 import FallowWire
 import Foundation
+import TestProcesses
 import Testing
 
 @testable import FallowControl
@@ -25,17 +26,11 @@ private func curl(
     _ url: String, method: String = "GET", body: String? = nil, seal: String? = nil
 ) async throws -> (Int, Data) {
     try await BlockingPool.shared.run(timeout: .seconds(20), "curl") {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments =
-            ["curl", "-s", "-m", "15", "-w", "\n%{http_code}", "-X", method]
+        let command =
+            ["/usr/bin/curl", "-s", "-m", "15", "-w", "\n%{http_code}", "-X", method]
             + (seal.map { ["-H", "\(Seal.header): \($0)"] } ?? []) + (body.map { ["--data-binary", $0] } ?? []) + [url]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let lines = String(decoding: output, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let output = try ChildProcess.output(of: command)
+        let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
         return (Int(lines.last ?? "") ?? 0, Data(lines.dropLast().joined(separator: "\n").utf8))
     }
 }

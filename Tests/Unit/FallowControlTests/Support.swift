@@ -4,6 +4,7 @@ import FallowWire
 import Foundation
 import Hummingbird
 import Logging
+import TestProcesses
 import Testing
 
 /// A munged of our own, in a folder of its own, for as long as `body` runs.
@@ -18,19 +19,15 @@ func withMunged<Result>(_ body: (_ socket: String, _ folder: String) async throw
         try FileManager.default.setAttributes(
             [.posixPermissions: path == key ? 0o600 : 0o700], ofItemAtPath: path)
     }
-    let munged = Process()
-    munged.executableURL = URL(filePath: "/usr/sbin/munged")
     let socket = folder + "/munge.sock"
-    munged.arguments = [
-        "--foreground", "--key-file=\(key)", "--socket=\(socket)", "--pid-file=\(folder)/munged.pid",
-        "--log-file=\(folder)/key/munged.log", "--seed-file=\(folder)/key/seed", "--num-threads=2",
-    ]
-    munged.standardError = FileHandle.nullDevice
-    munged.standardOutput = FileHandle.nullDevice
-    try munged.run()
+    let munged = try ChildProcess([
+        "/usr/sbin/munged", "--foreground", "--key-file=\(key)", "--socket=\(socket)",
+        "--pid-file=\(folder)/munged.pid", "--log-file=\(folder)/key/munged.log", "--seed-file=\(folder)/key/seed",
+        "--num-threads=2",
+    ])
     defer {
-        // The threads of Dispatch block SIGTERM, and so does what they start.
-        kill(munged.processIdentifier, SIGKILL)
+        munged.signal(SIGTERM)
+        try? munged.wait(seconds: 5)
     }
     let probe = Munge(socket: socket)
     for attempt in 0..<200 {

@@ -105,13 +105,20 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
         try withFolder { folder in
             let history = try History(path: folder + "/h.sqlite")
             #expect(try history.switches() == SwitchTable())
-            try history.record(SwitchChange(node: nil, switches: LendingSwitches(unallocated: true, lent: true)))
-            try history.record(SwitchChange(node: NodeName("n1"), switches: LendingSwitches()))
-            let again = try History(path: folder + "/h.sqlite").switches()
-            #expect(again.switches(for: NodeName("n1")) == LendingSwitches())
-            #expect(again.switches(for: NodeName("n2"))?.lent == true)
-            try history.record(SwitchChange(node: nil, switches: LendingSwitches(unallocated: true)))
-            #expect(try history.switches().nodes.isEmpty)
+            var table = SwitchTable()
+            table.apply(SwitchChange(node: nil, unallocated: true))
+            table.apply(SwitchChange(node: NodeName("n1"), unallocated: false, lent: false))
+            table.apply(SwitchChange(node: NodeName("n1"), lent: true))
+            try history.record(table)
+            var again = try History(path: folder + "/h.sqlite").switches()
+            #expect(again == table)
+            #expect(again.switches(for: NodeName("n1")) == LendingOverride(unallocated: false, lent: true))
+            #expect(again.switches(for: NodeName("n2")) == LendingOverride(unallocated: true))
+            again.apply(SwitchChange(node: nil, unallocated: true))
+            #expect(again.nodes == [NodeName("n1"): LendingOverride(lent: true)])
+            again.apply(SwitchChange(node: nil, lent: false))
+            #expect(again.nodes.isEmpty)
+            #expect(LendingOverride(lent: false).applied(to: LendingSwitches(unallocated: true, lent: true)).unallocated)
         }
     }
 

@@ -1,6 +1,7 @@
 import FallowModel
 import FallowWire
 import Foundation
+import TestProcesses
 import Testing
 
 @testable import FallowSlurm
@@ -17,23 +18,9 @@ private struct Cluster {
 
     @discardableResult
     func run(_ command: String, timeout: Int = 20) throws -> String {
-        let process = Process()
-        // The threads of Dispatch block SIGTERM, and so would all daemons that the script starts.
-        process.executableURL = URL(filePath: "/usr/bin/perl")
-        process.arguments = [
-            "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); exec @ARGV", "timeout", "\(timeout)",
-            "bash", "-c", command,
-        ]
-        process.environment = ProcessInfo.processInfo.environment.merging(["SLURM_CONF": configuration]) { $1 }
-        // A file, no pipe: daemons keep it open.
-        let path = "/tmp/fallow-slurm-output.\(UInt64.random(in: 0 ... .max))"
-        _ = FileManager.default.createFile(atPath: path, contents: nil)
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        process.standardOutput = FileHandle(forWritingAtPath: path)
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        return String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+        try ChildProcess.output(
+            of: ["/usr/bin/timeout", "\(timeout)", "bash", "-c", command],
+            environment: ["SLURM_CONF": configuration], seconds: Double(timeout) + 2)
     }
 }
 
@@ -89,7 +76,7 @@ private struct Cluster {
         let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallowctld")
         let process = SlurmReaderProcess(program: program.path)
         for _ in 0..<2 {
-            let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(10)) }
+            let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(2)) }
             #expect(error?.description.contains("/nonexistent/slurm.conf") == true, "\(error as Any)")
         }
     }
@@ -105,9 +92,13 @@ private struct Cluster {
         #expect(throws: SlurmError.self) { try missing.read(timeout: .seconds(2)) }
     }
 
-    /// Needs Debian's slurmctld, slurmd and munge.
-    @Test func aRealClustersJobsAndStates() throws {
-        guard let script = ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"] else { return }
+    /// Needs Debian's slurmctld, slurmd and munge, and a script that takes `up` and `down`.
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"] != nil,
+            "FALLOW_TEST_SLURM_CLUSTER names no cluster script"))
+    func aRealClustersJobsAndStates() throws {
+        let script = try #require(ProcessInfo.processInfo.environment["FALLOW_TEST_SLURM_CLUSTER"])
         let folder = "/tmp/fallow-slurm.\(UInt32.random(in: 0 ... .max))"
         let cluster = Cluster(folder: folder)
         let environment = "STATE=\(folder) NODES=2 CPUS=4 MEM=4000 PORT0=\(Int.random(in: 21_000..<31_000))"
