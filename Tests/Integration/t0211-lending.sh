@@ -25,10 +25,7 @@ job=$(submit -w node0 "$work/scratch/one-busy.sh")
 proves 'a job without the flag: it is reported' within 8 job_is "$job" "len(job['cores']) > 0 and job['measured']"
 proves 'a job without the flag: nothing of it is lent' job_is "$job" "job['lending']['cores'] == 0"
 proves 'a job without the flag: its node offers nothing' node_is node0 "node['offer']['cores'] == 0"
-refused() {
-	as "$other" "$work/bin/hold" "$library" seven '' node=node0 >"$work/refused" 2>&1
-	grep 'failed lease FALLOW_NO_CAPACITY' "$work/refused" || { cat "$work/refused" && false; }
-}
+refused() { refuses 'failed lease FALLOW_NO_CAPACITY' as "$other" "$work/bin/hold" "$library" seven '' node=node0; }
 proves 'a job without the flag: a lease there is refused for lack of capacity' refused
 proves 'when it ends its cores are offered again' gone "$job"
 

@@ -15,5 +15,5 @@ sys.exit(not eval(sys.argv[2]))' "$rows" "$1"
 }
 proves '200 job starts were timed' holds 'rows[2]["starts"] == 200'
 proves 'no executor was alive at any first task' holds 'alive == 0'
-proves 'p99 of the waiting is within 10 ms' holds 'rows[2]["p99_us"] <= 10000'
+proves 'p99 of the waiting is within 10 ms (workers of real cores, small arenas)' holds 'rows[2]["p99_us"] <= 10000'
 finish

@@ -2,7 +2,7 @@
 # Daemons that end and come back: the co-scheduler rebuilds its view, silence means off, a restarted agent lends again.
 . "$(dirname "$0")/lib.sh"
 
-start_lab --nodes 2
+start_lab --nodes 2 --setting lease.grace_lost=4
 programs functions hold witness
 library=$work/bin/libfunctions.so
 hold() { as "$user" "$work/bin/hold" "$library" "$@"; }
@@ -51,7 +51,7 @@ proves '... and lends again' within 10 node_is node1 "node['offer']['cores'] == 
 kill "$(daemon_pid fallowd.node1)"
 ended() { ! daemons_live fallowd.node1; }
 proves 'an agent told to stop (SIGTERM) ends' within 5 ended
-proves '... and leaves no cgroup' test -z "$(find /sys/fs/cgroup -maxdepth 4 -path "*fallow-lab-$(lab_id)/node1")"
+proves '... and leaves no lease of it' test -z "$(find /sys/fs/cgroup -maxdepth 5 -path "*fallow-lab-$(lab_id)/node1/leases/*")"
 proves '... and the co-scheduler offers nothing of it soon' \
 	within 10 is_true "all(n['offer']['cores'] == 0 for n in data if n['node'] == 'node1')" nodes
 finish

@@ -1,4 +1,5 @@
-/* hold LIBRARY FUNCTION INPUT [cpus=N] [node=NAME] [remote] [wait=S] [term=S] [memory=BYTES] [times=N] [in-order]: leases, starts the
+/* hold LIBRARY FUNCTION INPUT [cpus=N] [node=NAME] [remote] [wait=S] [term=S] [memory=BYTES] [times=N] [slots=N]
+ * [room=BYTES] [in-order]: leases, starts the
  * function on every worker, says "leased ID NODE TRANSPORT" and waits for any of them, or in order. When an invocation ends it says
  * "ended CODE at NANOSECONDS" (real time); with times=N it leases N times over. Exits 0 when every lease was had. */
 #include <fallow.h>
@@ -76,6 +77,10 @@ int main(int argc, char **argv)
 			options.term_seconds = atof(argv[i] + 5);
 		else if (strncmp(argv[i], "memory=", 7) == 0)
 			options.memory = strtoull(argv[i] + 7, NULL, 10);
+		else if (strncmp(argv[i], "slots=", 6) == 0)
+			options.slots = (uint32_t)atoi(argv[i] + 6);
+		else if (strncmp(argv[i], "room=", 5) == 0)
+			options.max_input = options.max_output = strtoull(argv[i] + 5, NULL, 10);
 		else if (strncmp(argv[i], "times=", 6) == 0)
 			times = atoi(argv[i] + 6);
 		else if (strcmp(argv[i], "in-order") == 0)
