@@ -24,7 +24,10 @@ final class EndpointConnection<Connection: Endpoint & ~Copyable>: WorkerConnecti
                 // An idle worker says in microseconds what its index for the function is: then the call starts at once,
                 // and not when somebody waits for it.
                 let end = monotonicNanoseconds() + WaitPolicy.questionNanoseconds
-                while ring.isAskingOnly, monotonicNanoseconds() < end { try ring.receive(polls: 64) }
+                while ring.isAskingOnly, monotonicNanoseconds() < end {
+                    try ring.receive(polls: 64)
+                    if ring.isAskingOnly { try ring.sleep(atMostNanoseconds: 200_000) }
+                }
                 return .taken
             }
             // A call that was on its way when the connection broke has its outcome already.
@@ -70,7 +73,10 @@ final class EndpointConnection<Connection: Endpoint & ~Copyable>: WorkerConnecti
     private func guarded<Value>(
         _ ring: inout Ring<Connection>, _ body: (inout Ring<Connection>) throws(TransportError) -> Value
     ) -> Value? {
-        defer { callsInFlight.store(ring.callCount, ordering: .relaxed) }
+        defer {
+            callsInFlight.store(ring.callCount, ordering: .relaxed)
+            callsUnsent.store(ring.unsentCount, ordering: .relaxed)
+        }
         do throws(TransportError) {
             return try body(&ring)
         } catch {
@@ -91,5 +97,6 @@ final class EndpointConnection<Connection: Endpoint & ~Copyable>: WorkerConnecti
     private func finish(_ ring: inout Ring<Connection>) {
         ring.end(fate.sentence, isExecutorDead: fate.isAgentsWord)
         callsInFlight.store(0, ordering: .relaxed)
+        callsUnsent.store(0, ordering: .relaxed)
     }
 }

@@ -64,6 +64,8 @@ struct Ring<Connection: Endpoint & ~Copyable>: ~Copyable {
         return true
     }
 
+    /// Calls that wait for their function's index.
+    var unsentCount: Int { deferred.count }
     /// Whether calls wait for their function's index, and nothing but the question is in the way.
     var isAskingOnly: Bool { !deferred.isEmpty && deferred.count == callCount }
 

@@ -1,5 +1,6 @@
 internal import FallowModel
 internal import Glibc
+internal import Synchronization
 
 /// A moment on the monotonic clock until which a caller waits.
 struct Deadline {
@@ -19,8 +20,9 @@ struct Deadline {
 enum WaitPolicy {
     /// Polling before the first sleep.
     static let pollNanoseconds: Int64 = 50_000
-    /// How long the first call of a function looks for the answer to its question before it leaves that to the waiting.
-    static let questionNanoseconds: Int64 = 500_000
+    /// How long the first call of a function on a worker waits for the answer to its question before it leaves that to the
+    /// waiting: long enough for a worker that has to be woken beside busy ones.
+    static let questionNanoseconds: Int64 = 20_000_000
     /// The shortest and longest turn at sleeping on a worker. A turn holds the worker's lock; who submits to a worker that
     /// somebody sleeps on would be queued behind that call anyway.
     static let firstTurnNanoseconds: Int64 = 1_000_000
@@ -57,6 +59,10 @@ extension Lease {
         var turn = WaitPolicy.firstTurnNanoseconds
         while true {
             client.agent.pumpIfDue(now: now)
+            // Calls on other workers may still wait to be sent; nobody else may be waiting there.
+            for other in workers where other.callsUnsent.load(ordering: .relaxed) > 0 && other !== worker {
+                _ = other.progress(until: nil, polls: 1)
+            }
             if fate.isOver { worker.end() }
             if call.isDone { return true }
             guard now < deadline.nanoseconds else { return false }

@@ -15,6 +15,8 @@ class WorkerConnection: @unchecked Sendable {
 
     /// Calls in flight, for choosing among workers; a hint unless the lock is held.
     let callsInFlight = Atomic<Int>(0)
+    /// Those of them that wait for their function's index: they start when somebody takes in the worker's answer.
+    let callsUnsent = Atomic<Int>(0)
 
     /// Starts a call; `input` is copied before this returns. Never blocks for long: another thread may hold the lock while
     /// it sleeps, at most `longestTurn`.
