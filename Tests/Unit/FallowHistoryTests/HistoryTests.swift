@@ -118,7 +118,8 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
             #expect(again.nodes == [NodeName("n1"): LendingOverride(lent: true)])
             again.apply(SwitchChange(node: nil, lent: false))
             #expect(again.nodes.isEmpty)
-            #expect(LendingOverride(lent: false).applied(to: LendingSwitches(unallocated: true, lent: true)).unallocated)
+            #expect(
+                LendingOverride(lent: false).applied(to: LendingSwitches(unallocated: true, lent: true)).unallocated)
         }
     }
 
