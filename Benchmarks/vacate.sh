@@ -2,7 +2,7 @@
 # vacate.sh [STARTS]: how long a job's start waits until our processes have left its cores, measured inside the plugin's callback over
 # many job starts (default 200), half of them on busy workers, half on workers with families that fork, leave the session
 # and ignore every signal; there are as many workers as this machine has CPUs, so that the figures are those of real cores.
-# Besides, a tenth as many starts on workers with an arena of 256 MiB, whose pages have to be unmapped first. Each start's
+# Besides, a tenth as many starts on workers with an arena of 256 MiB, of which the beginnings of the slots are in use. Each start's
 # first task also looks whether any of them is alive. Rows, and .build/bench/vacate.json.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct start {
 	void (*body)(void *context);
@@ -66,4 +67,14 @@ int clinux_thread_start(void (*body)(void *context), void *context, const char *
 int clinux_thread_join(uint64_t thread)
 {
 	return -pthread_join((pthread_t)thread, NULL);
+}
+
+int clinux_thread_run_first(void)
+{
+	struct sched_param lowest = {.sched_priority = 1};
+	struct rlimit computing = {.rlim_cur = 2000000, .rlim_max = 2000000};
+
+	if (setrlimit(RLIMIT_RTTIME, &computing) < 0)
+		return -errno;
+	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) < 0 ? -errno : 0;
 }

@@ -76,7 +76,15 @@ public struct Agent: Sendable {
         let pool = BlockingPool(name: "fallow.loop", threads: 1, limit: 1)
         let closing = LoopDoor(loop, (shell, reports, harness))
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await pool.run(timeout: .seconds(1 << 31), "the event loop") { loop.run() } }
+            group.addTask {
+                try await pool.run(timeout: .seconds(1 << 31), "the event loop") {
+                    do { try runThisThreadFirst() } catch {
+                        log.warning(
+                            "on a busy node a job's start may wait for this agent", metadata: ["error": "\(error)"])
+                    }
+                    loop.run()
+                }
+            }
             group.addTask {
                 try await server.run { port in
                     listeningYield.yield(port)

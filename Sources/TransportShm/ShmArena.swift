@@ -122,13 +122,23 @@ public final class ShmArena: Sendable {
         Glibc.close(descriptor)
     }
 
-    /// Has the pages of a worker's slots allocated now, charged to this process's cgroup. For the executor.
+    /// Has the first 8 KiB of each of a worker's slots allocated now, charged to this process's cgroup. For the executor.
     ///
-    /// Blocks for about 0.3 ms a MiB. Pages that a client touched before are charged to the client.
+    /// The rest is allocated when a payload first reaches it, and charged to who writes it: whatever is mapped must be
+    /// unmapped before a killed executor's core is free. Blocks for some microseconds a slot.
     public func prefault(worker: Int) throws(ShmArenaError) {
         precondition((0..<workers).contains(worker), "no such worker")
-        let start = base + layout.inputOffset(worker: worker)
-        let code = clinux_arena_populate(start, UInt64(layout.workerBytes))
-        if code != 0 { throw ShmArenaError("cannot allocate \(layout.workerBytes) bytes of slots", code: code) }
+        for (first, stride) in [
+            (layout.inputOffset(worker: worker), geometry.inputStrideBytes),
+            (layout.outputOffset(worker: worker), geometry.outputStrideBytes),
+        ] {
+            for slot in 0..<geometry.slotCount {
+                // Slots begin at any KiB, the kernel allocates whole pages.
+                let start = (first + slot * stride) & ~(ShmLayout.pageBytes - 1)
+                let end = min(first + slot * stride + min(stride, 8192), layout.totalBytes)
+                let code = clinux_arena_populate(base + start, UInt64(end - start))
+                if code != 0 { throw ShmArenaError("cannot allocate \(end - start) bytes of a slot", code: code) }
+            }
+        }
     }
 }

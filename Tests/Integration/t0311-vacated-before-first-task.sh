@@ -30,6 +30,12 @@ stop_lab
 start_lab --nodes 1 --plugin-option vacate=off
 programs functions hold witness
 proves 'without the vacate step: functions compute on all cores' burn_all off burn 8
-beats_go_on() { ! start_and_look; }
+# The agent must not hear of the job in another way either, from fallowctld, before the first task has looked.
+beats_go_on() {
+	kill -STOP "$(daemon_pid fallowctld)"
+	start_and_look | tee "$work/looked"
+	kill -CONT "$(daemon_pid fallowctld)"
+	grep -q 'alive [1-9]' "$work/looked"
+}
 proves 'without the vacate step the same check fails: functions run beside the first task' beats_go_on
 finish

@@ -9,4 +9,7 @@
 int clinux_thread_start(void (*body)(void *context), void *context, const char *name, int cpu, uint64_t *thread);
 /* Waits until the thread's body has returned. 0 or -errno. */
 int clinux_thread_join(uint64_t thread);
+/* Lets the calling thread run before all ordinary ones (SCHED_FIFO at its lowest priority). What it starts is ordinary again.
+ * If it then computes for 2 s without once waiting, the kernel ends the process (RLIMIT_RTTIME). 0 or -errno. */
+int clinux_thread_run_first(void);
 #endif
