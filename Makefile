@@ -32,7 +32,7 @@ $(STAMPS)/deps: .ci/packages .ci/install-packages
 	@mkdir -p $(@D) && touch $@
 
 build: $(STAMPS)/deps plugin ## build everything for release
-	$(SWIFT) build -c release --static-swift-stdlib $(SWIFT_FLAGS)
+	$(SWIFT) build -c release $(SWIFT_FLAGS)
 	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0 && ln -sf libfallow-c.so $(RELEASE)/libfallow.so
 	+@$(MAKE) --no-print-directory -C examples FALLOW=../$(RELEASE)
 
@@ -44,7 +44,7 @@ examples: build ## build the example programs and functions
 test: build ## all tests: units, the plugin's in C, integration on a real Slurm
 	@Tests/run all
 
-test-unit: $(STAMPS)/deps ## the unit tests and the transports' conformance suite
+test-unit: build ## the unit tests and the transports' conformance suite
 	@Tests/run unit
 
 test-plugin: plugin ## the plugin's tests in C

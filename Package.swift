@@ -9,6 +9,11 @@ let swift: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
+/// What -static-stdlib leaves out of a link whose modules were compiled for the dynamic runtime.
+let staticRuntime = [
+    "-static-stdlib", "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization", "-l_FoundationICU",
+    "-l_FoundationCollections", "-l_FoundationCShims",
+]
 let c: [CSetting] = [.treatAllWarnings(as: .error), .define("_GNU_SOURCE")]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -27,11 +32,23 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swift)
 }
+/// A room of the control plane whose insides its tests look into (`@testable`). The data plane, and what programs of
+/// others link, is compiled without: a testable class cannot be taken as final. Its tests use `package` names.
+func testableRoom(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift + [.unsafeFlags(["-enable-testing"])])
+}
+/// A program carries the Swift runtime in it. Not by --static-swift-stdlib: that is for whole builds, and the tests, which
+/// come out of the same one, need the dynamic runtime. No test may depend on a program: it would be linked like one.
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+    .executableTarget(
+        name: name, dependencies: dependencies, swiftSettings: swift,
+        linkerSettings: [.unsafeFlags(staticRuntime)])
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: swift)
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/Unit/\(name)",
+        // What the tests look at is optimized; they themselves need not be, and are compiled in a quarter of the time.
+        swiftSettings: swift + [.unsafeFlags(["-Onone"])])
 }
 
 let package = Package(
@@ -68,7 +85,7 @@ let package = Package(
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
-        room("FallowPolicy", ["FallowModel", "FallowWire"]),
+        testableRoom("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
 
         // Layer 2: mechanisms.
@@ -77,10 +94,10 @@ let package = Package(
         room("TransportFabric", ["FallowTransport", "FallowModel", "FallowWire", "CFabric", "CLinux", crypto]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
-        room("FallowConfiguration", ["FallowModel", configuration, yams]),
-        room("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
-        room("FallowHistory", ["FallowModel", "FallowWire", grdb]),
-        room(
+        testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
+        testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
+        testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
+        testableRoom(
             "FallowControl",
             ["FallowModel", "FallowWire", "CMunge", log, crypto, nioCore, httpTypes, httpClient, hummingbird]),
 
@@ -98,14 +115,14 @@ let package = Package(
                 "CLinux",
             ]
         ),
-        room(
+        testableRoom(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
                 "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto,
                 hummingbird,
             ]),
-        room(
+        testableRoom(
             "FallowController",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowSlurm",
@@ -138,6 +155,11 @@ let package = Package(
                 ])
             ]),
 
+        // The Swift example, as a program of this build, so that it is run by a test. It has a Package.swift of its own.
+        .executableTarget(
+            name: "swift-example", dependencies: ["FallowClient"], path: "examples/clients/swift/Sources/client",
+            swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
+
         // Benchmarks.
         .target(
             name: "TransportBenchmarks",
@@ -146,13 +168,13 @@ let package = Package(
             ], path: "Benchmarks/TransportBenchmarks", swiftSettings: swift),
         .executableTarget(
             name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
-            swiftSettings: swift),
+            swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(
             name: "FallowTestSupport",
             dependencies: [
-                "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "fallow-executor",
+                "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         .target(
             name: "TransportTesting", dependencies: ["FallowTransport", "FallowWire", "CLinux"],
@@ -170,12 +192,12 @@ let package = Package(
             "FallowControlTests",
             ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird, "TestProcesses"]),
         tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowWire", grdb]),
-        tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "fallowctld", "TestProcesses"]),
+        tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "TestProcesses"]),
         tests(
             "FallowControllerTests",
             [
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
-                "FallowPolicy", "FallowWire", log, yams, "fallowctld", "TestProcesses",
+                "FallowPolicy", "FallowWire", log, yams, "TestProcesses",
             ]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(

@@ -42,40 +42,49 @@ extension EventLoop {
 }
 
 /// Timers by deadline: a binary heap; cancelled ones are dropped when they come up or when they are the majority.
-struct TimerQueue {
-    struct Entry {
-        var token: UInt64
-        var deadline: Int64
-        var period: Int64?
-        var handler: () -> Void
+package struct TimerQueue {
+    package struct Entry {
+        package var token: UInt64
+        package var deadline: Int64
+        package var period: Int64?
+        package var handler: () -> Void
+
+        package init(token: UInt64, deadline: Int64, period: Int64?, handler: @escaping () -> Void) {
+            self.token = token
+            self.deadline = deadline
+            self.period = period
+            self.handler = handler
+        }
     }
     private var heap: [Entry] = []
     private var pending: Set<UInt64> = []
 
+    package init() {}
+
     func isPending(_ token: UInt64) -> Bool { pending.contains(token) }
 
     /// The earliest deadline of a timer that is not cancelled.
-    var nextDeadline: Int64? {
+    package var nextDeadline: Int64? {
         mutating get {
             while let first = heap.first, !pending.contains(first.token) { removeFirst() }
             return heap.first?.deadline
         }
     }
 
-    mutating func insert(_ entry: Entry) {
+    package mutating func insert(_ entry: Entry) {
         pending.insert(entry.token)
         heap.append(entry)
         siftUp(heap.count - 1)
     }
 
-    mutating func cancel(_ token: UInt64) {
+    package mutating func cancel(_ token: UInt64) {
         guard pending.remove(token) != nil, heap.count > 2 * pending.count + 64 else { return }
         heap.removeAll { !pending.contains($0.token) }
         heap.sort { $0.deadline < $1.deadline }  // a sorted array is a heap
     }
 
     /// Takes every due timer out of the heap, earliest first; they stay pending until cancelled or inserted again.
-    mutating func takeDue(at now: Int64) -> [Entry] {
+    package mutating func takeDue(at now: Int64) -> [Entry] {
         var due: [Entry] = []
         while let first = heap.first, first.deadline <= now {
             removeFirst()

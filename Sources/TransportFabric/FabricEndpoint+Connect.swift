@@ -32,11 +32,11 @@ extension FabricEndpoint {
 }
 
 /// A connect under way: what was opened for it, before the listener has answered.
-struct FabricCall {
-    let link: FabricLink
+package struct FabricCall {
+    package let link: FabricLink
     private let information: FabricInformation
 
-    init(address: String, geometry: ArenaGeometry) throws(TransportError) {
+    package init(address: String, geometry: ArenaGeometry) throws(TransportError) {
         guard let (host, port) = FabricAddress.split(address), geometry.complaint == nil else {
             throw .system(code: EINVAL)
         }
@@ -52,7 +52,7 @@ struct FabricCall {
     }
 
     /// - Returns: what came with the listener's accept.
-    func connect(_ request: [UInt8], until deadline: FabricDeadline) throws(TransportError) -> [UInt8] {
+    package func connect(_ request: [UInt8], until deadline: FabricDeadline) throws(TransportError) -> [UInt8] {
         let result = fi_connect(link.endpoint, information.pointer.pointee.dest_addr, request, request.count)
         guard result == 0 else { throw .system(code: -result) }
         switch link.events.next(until: deadline) {
@@ -67,9 +67,9 @@ struct FabricCall {
 }
 
 /// Numeric addresses in text.
-enum FabricAddress {
+package enum FabricAddress {
     /// "host:port" or "[host]:port" in its parts; nil when it is neither.
-    static func split(_ text: String) -> (host: String, port: String)? {
+    package static func split(_ text: String) -> (host: String, port: String)? {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         var host = text[..<colon]
         let port = text[text.index(after: colon)...]

@@ -1,15 +1,20 @@
 internal import Crypto
-internal import FallowModel
-internal import FallowTransport
+package import FallowModel
+package import FallowTransport
 
 /// Where a peer may write: its address and key in the peer's terms. The length follows from the geometry.
-struct FabricWindow: Equatable {
+package struct FabricWindow: Equatable {
     var address: UInt64
     var key: UInt64
+
+    package init(address: UInt64, key: UInt64) {
+        self.address = address
+        self.key = key
+    }
 }
 
 /// Both ends' names for the connection under way, and the secret that only they and their agents know.
-struct FabricIntroduction {
+package struct FabricIntroduction {
     static let magic: UInt32 = 0x6c77_6c66  // "flwl"
     static let version: UInt32 = 1
     static let nonceBytes = 16
@@ -21,7 +26,7 @@ struct FabricIntroduction {
     var address: String
     var geometry: ArenaGeometry
 
-    init(leaseID: LeaseID, secret: [UInt8], address: String, geometry: ArenaGeometry) {
+    package init(leaseID: LeaseID, secret: [UInt8], address: String, geometry: ArenaGeometry) {
         self.leaseID = leaseID
         self.secret = SymmetricKey(data: secret)
         self.address = address
@@ -46,7 +51,7 @@ struct FabricIntroduction {
 
     private static let requestBytes = 80
 
-    func request(worker: Int, nonce: [UInt8], window: FabricWindow) -> [UInt8] {
+    package func request(worker: Int, nonce: [UInt8], window: FabricWindow) -> [UInt8] {
         precondition(nonce.count == Self.nonceBytes)
         var bytes = Bytes()
         bytes.append(Self.magic)
@@ -99,7 +104,7 @@ struct FabricIntroduction {
 
     private static let acceptBytes = 24
 
-    func accept(nonce: [UInt8], window: FabricWindow) -> [UInt8] {
+    package func accept(nonce: [UInt8], window: FabricWindow) -> [UInt8] {
         var bytes = Bytes()
         bytes.append(Self.magic)
         bytes.append(Self.version)
@@ -109,7 +114,7 @@ struct FabricIntroduction {
     }
 
     /// - Returns: nil when the answer does not come from who holds the secret.
-    func check(accept bytes: [UInt8], nonce: [UInt8]) -> FabricWindow? {
+    package func check(accept bytes: [UInt8], nonce: [UInt8]) -> FabricWindow? {
         guard bytes.count >= Self.acceptBytes + Self.proofBytes else { return nil }
         let signed = Array(bytes[..<Self.acceptBytes])
         let given = bytes[Self.acceptBytes..<Self.acceptBytes + Self.proofBytes]

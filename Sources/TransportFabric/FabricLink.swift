@@ -7,7 +7,7 @@ internal import Glibc
 ///
 /// One domain and one registration for each connection: a peer's key opens this worker's incoming slots for writing,
 /// nothing else.
-final class FabricLink {
+package final class FabricLink {
     let root: FabricRoot
     let events: FabricEvents
     let domain: UnsafeMutablePointer<fid_domain>
@@ -22,7 +22,7 @@ final class FabricLink {
     let outgoingStride: Int
     private let mappedBytes: Int
     /// Where the peer writes to reach us.
-    let window: FabricWindow
+    package let window: FabricWindow
 
     /// What to pass with every local address.
     var outgoingDescriptor: UnsafeMutableRawPointer? { outgoingRegion.flatMap { fi_mr_desc($0) } }

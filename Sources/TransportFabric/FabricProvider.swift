@@ -133,7 +133,7 @@ final class FabricEvents {
 }
 
 /// A moment on the monotonic clock by which something has to be over.
-struct FabricDeadline {
+package struct FabricDeadline {
     let nanoseconds: UInt64
 
     static func nowNanoseconds() -> UInt64 {
@@ -141,7 +141,9 @@ struct FabricDeadline {
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
-    init(in nanosecondsFromNow: Int64) { nanoseconds = Self.nowNanoseconds() + UInt64(max(nanosecondsFromNow, 0)) }
+    package init(in nanosecondsFromNow: Int64) {
+        nanoseconds = Self.nowNanoseconds() + UInt64(max(nanosecondsFromNow, 0))
+    }
 
     var hasPassed: Bool { Self.nowNanoseconds() >= nanoseconds }
     /// Rounded up, at most a day.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A job never fails because of us: the agent killed, stopped, or replaced by something that answers garbage.
+# Alone: how long things take is compared.
 . "$(dirname "$0")/lib.sh"
 
 start_lab --nodes 2 --debug

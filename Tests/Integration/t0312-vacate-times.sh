@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # 200 job starts on busy workers: none finds an executor alive, and how long they waited is told as rows.
+# Alone: how long things take is compared.
 . "$(dirname "$0")/lib.sh"
 
 rows=$tree/.build/bench/vacate.json

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Capacity comes back and callers hear of it: client killed, executor killed, function crashed, term over.
+# Alone: how long things take is compared.
 . "$(dirname "$0")/lib.sh"
 
 start_lab --nodes 2

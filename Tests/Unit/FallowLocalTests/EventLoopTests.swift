@@ -1,9 +1,8 @@
+import FallowLocal
 import Foundation
 import Glibc
 import Synchronization
 import Testing
-
-@testable import FallowLocal
 
 @Suite("event loop") struct EventLoopTests {
     @Test func timersRunInOrderOfTheirDeadlines() throws {

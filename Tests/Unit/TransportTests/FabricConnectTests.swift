@@ -2,9 +2,8 @@ import FallowModel
 import FallowTransport
 import Glibc
 import Testing
+import TransportFabric
 import TransportTesting
-
-@testable import TransportFabric
 
 extension TransportTests {
     /// Who is let in over the network, and that nobody else does harm.
