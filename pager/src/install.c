@@ -93,7 +93,7 @@ int fallow_unpoison(struct block *block)
 			return errno;
 		madvise(address, length, MADV_NOHUGEPAGE);
 		madvise(address, length, MADV_DONTFORK);
-		error = fallow_uffd_register(region->pager->uffd, address, length);
+		error = fallow_uffd_register(region->pager->uffd, address, length, true);
 		if (error == 0 && mprotect(address, length, PROT_READ | PROT_WRITE) != 0)
 			error = errno;
 	}

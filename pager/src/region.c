@@ -56,7 +56,7 @@ static int prepare(struct fallow_region *region)
 	}
 	for (int i = 0; i < STREAMS; i++)
 		region->streams[i].next = UINT32_MAX;
-	return fallow_uffd_register(pager->uffd, region->address, region->size);
+	return fallow_uffd_register(pager->uffd, region->address, region->size, true);
 }
 
 int fallow_region_map(struct fallow_pager *pager, const struct fallow_source *source, uint64_t offset, uint64_t size,

@@ -66,6 +66,11 @@ int fallow_slots_open(struct fallow_pager *pager)
 	madvise(pager->staging, length, MADV_NOHUGEPAGE);
 	if (madvise(pager->staging, length, MADV_DONTFORK) != 0)
 		return errno;
+	if (!pager->is_async && (pager->features & FALLOW_KERNEL_MOVE)) {
+		int error = fallow_uffd_register(pager->uffd, pager->staging, length, false);
+		if (error != 0)
+			return error;
+	}
 	length = BUFFERS_MAX * pager->block_bytes;
 	pager->buffers = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pager->buffers == MAP_FAILED) {

@@ -42,10 +42,12 @@ static uint64_t address_of(const void *pointer)
 	return (uint64_t)(uintptr_t)pointer;
 }
 
-int fallow_uffd_register(int uffd, void *start, size_t length)
+int fallow_uffd_register(int uffd, void *start, size_t length, bool missing)
 {
 	struct uffdio_register request = {.range = {address_of(start), length},
-					  .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP};
+					  .mode = UFFDIO_REGISTER_MODE_WP};
+	if (missing)
+		request.mode |= UFFDIO_REGISTER_MODE_MISSING;
 	return ioctl(uffd, UFFDIO_REGISTER, &request) < 0 ? errno : 0;
 }
 

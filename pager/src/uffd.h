@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Registers a range for missing pages and write protection. */
-int fallow_uffd_register(int uffd, void *start, size_t length);
+/* Registers a range for write protection, and for missing pages. UFFDIO_MOVE goes to registered ranges alone. */
+int fallow_uffd_register(int uffd, void *start, size_t length, bool missing);
 
 /* Puts copies of `source` where nothing is. Pages that are there already stay as they are. */
 int fallow_uffd_copy(int uffd, void *destination, const void *source, size_t length, bool protect);
