@@ -140,7 +140,7 @@ int fallow_region_map(struct fallow_pager *pager, const struct fallow_source *so
 		      struct fallow_region **region);
 
 /* Unmaps; changes that were not flushed are lost. A thread that waits in a fault of this region, or touches it afterwards,
- * gets SIGSEGV. Blocks until transfers under way have ended. ETIMEDOUT: a source holds on to one; call again. */
+ * gets SIGSEGV or SIGBUS. Blocks until transfers under way have ended. ETIMEDOUT: a source holds on to one; call again. */
 int fallow_region_unmap(struct fallow_region *region);
 
 /* Where it begins (a multiple of 2 MiB), and its length in bytes. */

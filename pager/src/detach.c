@@ -43,6 +43,7 @@ static int take_out(struct fallow_pager *pager, const struct piece *piece)
 	size_t length = piece_length(piece);
 #ifdef FALLOW_BROKEN_DETACH /* the tests' negative control: a write between the two is lost */
 	memcpy(slot, address, length);
+	usleep(100);
 	return madvise(address, length, MADV_DONTNEED) != 0 ? errno : 0;
 #endif
 	if (!pager->is_async && (pager->features & FALLOW_KERNEL_MOVE))

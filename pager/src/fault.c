@@ -48,7 +48,8 @@ static enum outcome put_back(struct block *block, bool is_write)
 		block->slot = NO_SLOT;
 		fallow_slot_free(pager, slot);
 		block->state = RESIDENT;
-		block->flags = was_changed || changed ? BLOCK_DIRTY : 0;
+		block->flags &= BLOCK_WRITE_FAILED;
+		block->flags |= was_changed || changed ? BLOCK_DIRTY : 0;
 		fallow_list_append(&pager->resident, block);
 		fallow_room_watch(pager);
 	}

@@ -26,6 +26,8 @@ static void settle(struct load *load, int error, bool changed)
 static void finish(struct fallow_region *region, struct load *load, int error, bool is_write)
 {
 	struct fallow_pager *pager = region->pager;
+	char *address = block_address(load->block);
+	size_t length = block_length(load->block);
 	bool changed = false;
 	if (error == 0)
 		error = fallow_install(load->block, load->buffer, load->slot, is_write, &changed);
@@ -34,9 +36,10 @@ static void finish(struct fallow_region *region, struct load *load, int error, b
 	fallow_lock_take(&pager->lock);
 	settle(load, error, changed);
 	fallow_lock_give(&pager->lock);
+	/* Nothing is in motion any more, so the region may be gone by now. */
 	fallow_change_tell(&pager->changed);
 	if (!pager->is_sigbus)
-		fallow_uffd_wake(pager->uffd, block_address(load->block), block_length(load->block));
+		fallow_uffd_wake(pager->uffd, address, length);
 }
 
 /* Memory to read into: the pages of a slot, or a buffer. Only the first load waits for a buffer, when it holds none. */

@@ -183,6 +183,8 @@ void fallow_buffer_give(struct fallow_pager *pager, char *buffer);
 bool fallow_room_take(struct fallow_pager *pager, uint16_t *slot);
 /* Gives room back that was taken, with its slot's pages or without. */
 void fallow_room_give(struct fallow_pager *pager, uint16_t slot);
+/* The same, after freeing what the slot holds. */
+void fallow_room_empty(struct fallow_pager *pager, uint16_t slot);
 /* Blocks that could be loaded without evicting. */
 uint64_t fallow_room_left(const struct fallow_pager *pager);
 /* Has the service thread make room when there is little. */

@@ -128,7 +128,7 @@ static void forget(struct block *block)
 		pager->used_blocks--;
 	} else if (block->state == STANDBY) {
 		fallow_list_remove(block->flags & BLOCK_CHANGED ? &pager->dirty : &pager->clean, block);
-		fallow_room_give(pager, block->slot);
+		fallow_room_empty(pager, block->slot);
 	}
 	block->state = ABSENT;
 }

@@ -37,11 +37,18 @@ bool fallow_room_take(struct fallow_pager *pager, uint16_t *slot)
 	*slot = oldest->slot;
 	oldest->slot = NO_SLOT;
 	pager->statistics.dropped_clean_blocks++;
-	if (!can_move(pager)) {
+	/* A slot that is not full of pages would have to be filled where nothing may fault. */
+	if (!can_move(pager) || block_length(oldest) < pager->block_bytes) {
 		discard(pager, *slot);
 		*slot = NO_SLOT;
 	}
 	return true;
+}
+
+void fallow_room_empty(struct fallow_pager *pager, uint16_t slot)
+{
+	discard(pager, slot);
+	pager->used_blocks--;
 }
 
 void fallow_room_give(struct fallow_pager *pager, uint16_t slot)
