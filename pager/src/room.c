@@ -1,0 +1,76 @@
+/* room.c: how much may be in memory. `used_blocks` never exceeds the cap, since room is taken before memory is. */
+#include <sys/mman.h>
+
+#include "pager.h"
+
+static bool can_move(const struct fallow_pager *pager)
+{
+	return (pager->features & FALLOW_KERNEL_MOVE) != 0;
+}
+
+/* Empties a slot. */
+static void discard(struct fallow_pager *pager, uint16_t slot)
+{
+	madvise(slot_address(pager, slot), pager->block_bytes, MADV_DONTNEED);
+	fallow_slot_free(pager, slot);
+}
+
+bool fallow_room_take(struct fallow_pager *pager, uint16_t *slot)
+{
+	*slot = NO_SLOT;
+	if (pager->spare_count > 0) {
+		*slot = pager->spare[--pager->spare_count];
+		return true;
+	}
+	if (pager->used_blocks < pager->cap_blocks) {
+		pager->used_blocks++;
+		uint64_t bytes = pager->used_blocks * pager->block_bytes;
+		if (bytes > pager->statistics.peak_resident_bytes)
+			pager->statistics.peak_resident_bytes = bytes;
+		return true;
+	}
+	struct block *oldest = pager->clean.first;
+	if (oldest == NULL)
+		return false;
+	fallow_list_remove(&pager->clean, oldest);
+	oldest->state = ABSENT;
+	*slot = oldest->slot;
+	oldest->slot = NO_SLOT;
+	pager->statistics.dropped_clean_blocks++;
+	/* A slot that is not full of pages would have to be filled where nothing may fault. */
+	if (!can_move(pager) || block_length(oldest) < pager->block_bytes) {
+		discard(pager, *slot);
+		*slot = NO_SLOT;
+	}
+	return true;
+}
+
+void fallow_room_empty(struct fallow_pager *pager, uint16_t slot)
+{
+	discard(pager, slot);
+	pager->used_blocks--;
+}
+
+void fallow_room_give(struct fallow_pager *pager, uint16_t slot)
+{
+	if (slot != NO_SLOT && can_move(pager)) {
+		pager->spare[pager->spare_count++] = slot;
+		return;
+	}
+	if (slot != NO_SLOT)
+		discard(pager, slot);
+	pager->used_blocks--;
+}
+
+uint64_t fallow_room_left(const struct fallow_pager *pager)
+{
+	return pager->spare_count + (pager->cap_blocks - pager->used_blocks) + pager->clean.count;
+}
+
+void fallow_room_watch(struct fallow_pager *pager)
+{
+	if (pager->evict_wanted || fallow_room_left(pager) >= (pager->slot_count + 1) / 2)
+		return;
+	pager->evict_wanted = true;
+	fallow_change_tell(&pager->service);
+}

@@ -1,0 +1,83 @@
+/* test_race.c: a write that races with eviction is never lost. The negative control is a build whose detach is not atomic. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { WRITERS = 3, ROUNDS = 40 };
+
+static struct setup shared;
+static atomic_bool stop;
+static _Atomic unsigned lost;
+
+/* Counts in a few words that lie in blocks which are evicted all the time. */
+static void *count_up(void *argument)
+{
+	size_t number = (size_t)argument;
+	uint64_t expected[16];
+	for (size_t i = 0; i < 16; i++)
+		expected[i] = shared.words[(i * 8 + number) * 64];
+	while (!stop)
+		for (size_t i = 0; i < 16; i++) {
+			volatile uint64_t *word = &shared.words[(i * 8 + number) * 64];
+			for (int n = 0; n < 5000; n++) {
+				if (*word != expected[i])
+					lost++;
+				expected[i] = *word + 1;
+				*word = expected[i];
+			}
+		}
+	return NULL;
+}
+
+static void writes_and_evictions(const struct configuration *configuration)
+{
+	pthread_t threads[WRITERS];
+	uint64_t state = 1;
+	set_up(&shared, configuration, 4096, 10, 256);
+	for (size_t i = 0; i < WRITERS; i++)
+		pthread_create(&threads[i], NULL, count_up, (void *)i);
+	/* Touching the others drives the counted ones out. */
+	for (int round = 0; round < ROUNDS; round++)
+		for (int i = 0; i < 128; i++) {
+			size_t index = (128 + next_random(&state) % 128) * 512;
+			CHECK(shared.words[index] == word_at(index));
+		}
+	stop = true;
+	for (size_t i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(lost == 0, "%u writes were lost", lost);
+	struct fallow_pager_statistics statistics;
+	fallow_pager_get_statistics(shared.pager, &statistics);
+	CHECK(statistics.evicted_blocks > 1000, "only %llu evictions", (unsigned long long)statistics.evicted_blocks);
+	tear_down(&shared);
+}
+
+static void run_broken(void *argument)
+{
+	(void)argument;
+	const char *broken = getenv("BROKEN");
+	if (freopen("/dev/null", "w", stderr) != NULL && freopen("/dev/null", "w", stdout) != NULL && broken != NULL)
+		execl(broken, broken, "race: writes /", (char *)NULL);
+	_exit(99);
+}
+
+static void negative_control(const struct configuration *configuration)
+{
+	(void)configuration;
+	if (getenv("BROKEN") == NULL)
+		return;
+	unsetenv("FALLOW_PAGER_SEEDS");
+	int status = check_child(run_broken, NULL, 110);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1, "a detach with a gap was not noticed: %x", (unsigned)status);
+}
+
+const struct test race_tests[] = {
+	{"race: writes", writes_and_evictions, false},
+	{"race: the build that loses writes is caught", negative_control, true},
+	{NULL, NULL, false},
+};
