@@ -56,8 +56,8 @@ test-integration: build ## the numbered scripts on a lab cluster; needs root
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo
 
-bench: build ## measurements, as rows and as .build/bench/*.json
-	@Benchmarks/run
+bench: build ## measurements: a table, .build/bench/*.json and a drawing; ROWS="shm large" picks
+	@Benchmarks/run $(ROWS)
 
 install: build ## install to DESTDIR and prefix
 	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow

@@ -147,6 +147,9 @@ let package = Package(
         .executableTarget(
             name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
             swiftSettings: swift),
+        .executableTarget(
+            name: "bench-agent", dependencies: ["FallowTestSupport", "FallowModel", "FallowWire"],
+            path: "Benchmarks/agent", swiftSettings: swift),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(

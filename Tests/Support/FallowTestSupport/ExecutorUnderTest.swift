@@ -13,8 +13,9 @@ public final class ExecutorUnderTest: @unchecked Sendable {
     public let geometry: ArenaGeometry
     public let workers: Int
 
-    /// Next to the test program.
+    /// What FALLOW_EXECUTOR names, else the one next to the test program.
     public static let path: String = {
+        if let named = ProcessInfo.processInfo.environment["FALLOW_EXECUTOR"] { return named }
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         var folder = own.deletingLastPathComponent()
         for _ in 0..<4 {
@@ -22,7 +23,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
             if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
             folder.deleteLastPathComponent()
         }
-        return ProcessInfo.processInfo.environment["FALLOW_EXECUTOR"] ?? "fallow-executor"
+        return "fallow-executor"
     }()
 
     /// Starts the process and sends it an assignment; does not wait for the report.
