@@ -1,4 +1,5 @@
 /* The functions that the benchmarks invoke. */
+#define _GNU_SOURCE
 #include "measure.h"
 #include <fallow.h>
 #include <string.h>

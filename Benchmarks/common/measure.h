@@ -56,7 +56,7 @@ static inline double percentile(double *times, size_t count, double share)
  * otherwise be measured with the clock's 20 to 50 ns. */
 #define MEASURE_SHORT(rounds, ...) do { \
 	size_t groups_ = (size_t)(rounds) / 100, singles_ = (size_t)(rounds) / 4; \
-	double *times_ = malloc((groups_ + singles_ + 2) * sizeof *times_); \
+	double *times_ = (double *)malloc((groups_ + singles_ + 2) * sizeof *times_); \
 	for (size_t group_ = 0; group_ < groups_; group_++) { \
 		double start_ = now_us(); \
 		for (int within_ = 0; within_ < 100; within_++) { __VA_ARGS__; } \
@@ -75,7 +75,7 @@ static inline double percentile(double *times, size_t count, double share)
 /* ... timed one by one, with `before` ahead of each, outside of the time. */
 #define MEASURE_LONG(rounds, before, ...) do { \
 	size_t count_ = (size_t)(rounds); \
-	double *times_ = malloc((count_ + 1) * sizeof *times_); \
+	double *times_ = (double *)malloc((count_ + 1) * sizeof *times_); \
 	for (size_t single_ = 0; single_ < count_; single_++) { \
 		before; \
 		double start_ = now_us(); \

@@ -76,7 +76,10 @@ def main():
 
 
 def write(group, about, measured):
-    (programs.OUT / f"{group}.json").write_text(json.dumps({"machine": about, "rows": measured}, indent=1) + "\n")
+    path = programs.OUT / f"{group}.json"
+    # What a script says beside its rows stays.
+    said = json.loads(path.read_text()) if group in catalog.SCRIPTS and path.exists() else {}
+    path.write_text(json.dumps({**said, "machine": about, "rows": measured}, indent=1) + "\n")
 
 
 sys.exit(main())
