@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True  # no cache in the sources' folders
+
 import catalog
 import plot
 import programs
@@ -31,12 +33,20 @@ def by_script(group):
     left = programs.OUT / f"{group}.json"
     left.unlink(missing_ok=True)
     try:
-        programs.output([programs.TREE / "Benchmarks" / name, *arguments], seconds=240)
-        return json.loads(left.read_text())["rows"]
+        programs.output([programs.TREE / "Benchmarks" / name, *arguments], seconds=300)
+        return [whole(row) for row in json.loads(left.read_text())["rows"]]
     except (programs.Failed, OSError, ValueError, KeyError) as failure:
-        return [{
-            "name": group, "value": None, "unit": "us", "floor": None, "peer": None, "target": None, "met": None,
-            "placement": "a lab cluster", "mode": "-", "missing": {"ours": f"Benchmarks/{name}: {failure}"}}]
+        return [whole({"name": group, "value": None, "unit": "us", "missing": {"ours": f"Benchmarks/{name}: {failure}"}})]
+
+
+def whole(row):
+    """A script's row with everything that the table wants; milliseconds become microseconds."""
+    row = {"floor": None, "peer": None, "target": None, "met": None, "placement": "wherever the kernel puts them", "mode": "blocks", **row}
+    if row["unit"] == "ms":
+        row.update({key: row[key] * 1000 for key in ("value", "floor", "target", "p99") if row.get(key) is not None}, unit="us")
+    if isinstance(row["peer"], str):  # a figure from a paper, not from here
+        row.update(peer_name=row["peer"], peer=None)
+    return row
 
 
 def main():
@@ -54,6 +64,7 @@ def main():
     for group in [name for name in ALL if name in wanted]:
         print(f"-- {group}")
         measured = by_script(group) if group in catalog.SCRIPTS else []
+        catalog.stand_beside(group, measured, everything, session)
         table.print_rows(measured)
         for row in catalog.GROUPS.get(group, []):
             measured.append(session.measure(row))

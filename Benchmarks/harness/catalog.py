@@ -134,6 +134,24 @@ GROUPS = {"shm": SHM_ROWS, "fabric": FABRIC_ROWS, "large": LARGE_ROWS, "callers"
 # Groups that a script of its own measures, on a lab cluster or in a guest; it leaves rows in .build/bench/GROUP.json.
 SCRIPTS = {
     "plugin": ("steps.sh", ["500"]),
-    "cold": ("cold.sh", []),
+    "cold": ("cold.sh", ["40"]),
     "vacate": ("vacate.sh", ["60"]),
+    "verbs": ("verbs.sh", []),
 }
+
+
+def stand_beside(group, measured, everything, session):
+    """Puts beside a script's cold rows what a peer needs from nothing to a first result."""
+    if group != "cold":
+        return
+    peers = {row["name"].split(",")[0]: row["value"] for row in everything if row["name"].startswith("srun")}
+    for name, subject in (("ProcessPool", pool("cold_us")), ("Dask", dask("cold_us"))):
+        got = session.run(subject, 0, {})
+        peers[name] = got.get("cold_us") if isinstance(got, dict) else None
+    for row in measured:
+        if row["target"] is not None:
+            row["peers"] = peers
+            reached = {name: value for name, value in peers.items() if value is not None}
+            if reached:
+                row["peer_name"] = min(reached, key=reached.get)
+                row["peer"] = reached[row["peer_name"]]

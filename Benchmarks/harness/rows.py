@@ -74,7 +74,7 @@ class Session:
                 for name, subject in subjects.items():
                     if subject is None or repeat >= subject.most or name in failures:
                         continue
-                    print(f"\r\x1b[K  {row.name}: {name}, {repeat + 1} of {row.repeats}", end="", file=sys.stderr, flush=True)
+                    progress(f"  {row.name}: {name}, {repeat + 1} of {row.repeats}")
                     got = self.run(subject, repeat, agents)
                     if isinstance(got, programs.Failed):
                         failures[name] = str(got)
@@ -82,7 +82,7 @@ class Session:
                         failures[name] = f"printed no {subject.key}"
                     else:
                         samples[name].append(got)
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        progress("")
         return self.result(row, subjects, samples, failures)
 
     @staticmethod
@@ -113,6 +113,12 @@ class Session:
             "more_is_better": row.more_is_better,
             "missing": failures,
         }
+
+
+def progress(text):
+    """What is going on, on a terminal alone; the next call overwrites it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def bound(target, floor, has_floor):

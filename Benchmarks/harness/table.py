@@ -1,4 +1,5 @@
 """Rows as a table of 80 columns."""
+import sys
 import textwrap
 
 WIDTH = 80
@@ -19,6 +20,11 @@ def amount(value, unit):
     return f"{value:.3g} {unit}"
 
 
+def short(name):
+    """What fits; the part before a colon of a long name, since the rest says what the column says."""
+    return name if len(name) <= 29 else name.split(":")[0][:29]
+
+
 def verdict(row):
     if row["met"] is None:
         return ""
@@ -30,7 +36,7 @@ def verdict(row):
 def lines(row):
     unit = row["unit"]
     yield (
-        f"{row['name'][:29]:29}{amount(row['value'], unit):>10}{amount(row.get('p99'), 'us'):>10}"
+        f"{short(row['name']):29}{amount(row['value'], unit):>10}{amount(row.get('p99'), 'us'):>10}"
         f"{amount(row['floor'], unit):>10}{amount(row['target'], unit):>10}  {verdict(row)}").rstrip()
     parts = [f"{row['placement']}; {row['mode']}"]
     if row.get("floor_name"):
@@ -48,6 +54,11 @@ def lines(row):
 
 
 def print_rows(rows):
-    for row in rows:
+    """Rows that nothing was promised of are left to the JSON where there are many."""
+    shown = rows if len(rows) < 8 else [row for row in rows if row["target"] is not None]
+    for row in shown:
         for line in lines(row):
             print(line)
+    if len(shown) < len(rows):
+        print(f"  and {len(rows) - len(shown)} rows without a target, in the JSON")
+    sys.stdout.flush()
