@@ -151,7 +151,7 @@ public final class PlayedAgent: @unchecked Sendable {
         do {
             let executor = try ExecutorUnderTest(
                 library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry, cpus: cpus,
-                pollMicroseconds: pollMicroseconds, transport: transport)
+                pollMicroseconds: pollMicroseconds, transport: transport, leaseID: id)
             guard let report = try executor.report() else {
                 return session.send(
                     LocalReply(
