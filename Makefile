@@ -18,7 +18,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin examples test test-unit test-plugin test-integration demo bench install uninstall \
+.PHONY: help deps build plugin examples test test-unit test-plugin test-integration demo bench bench-rdma gate install uninstall \
 	format lint docs clean
 
 help: ## list the targets
@@ -56,8 +56,14 @@ test-integration: build ## the numbered scripts on a lab cluster; needs root
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo
 
-bench: build ## measurements, as rows and as .build/bench/*.json
-	@Benchmarks/run
+bench: build ## measurements: a table, .build/bench/*.json and a drawing; ROWS="shm large" picks
+	@Benchmarks/run $(ROWS)
+
+bench-rdma: build ## the row of RDMA verbs alone: on RDMA devices, or in the guest of lab/rdma-vm
+	@Benchmarks/run verbs
+
+gate: build ## what one hot invocation executes, beside what is stored
+	@Tests/run gate
 
 install: build ## install to DESTDIR and prefix
 	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow

@@ -169,6 +169,9 @@ let package = Package(
         .executableTarget(
             name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
             swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
+        .executableTarget(
+            name: "bench-agent", dependencies: ["FallowTestSupport", "FallowModel", "FallowWire"],
+            path: "Benchmarks/agent", swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(

@@ -36,19 +36,7 @@ public func benchmarkShm() throws {
     let child = try start("serve-shm", "3", passing: arena.descriptor, output: nil)
     defer { reap(child) }
     var endpoint = try arena.endpoint(worker: 0, side: .client)
-    var sequence: UInt32 = 0
-    _ = try pingPong(&endpoint, sequence: &sequence, rounds: 100_000, group: 100, bytes: 64)
-    for _ in 0..<3 {
-        let took = try pingPong(&endpoint, sequence: &sequence, rounds: 2_000_000, group: 100, bytes: 64)
-        print(
-            "shm, 64 B, cross-core, polling: p50 \(rounded(took[took.count / 2])) ns, p99 of means of 100"
-                + " \(rounded(took[took.count * 99 / 100])) ns")
-    }
-    for _ in 0..<3 {
-        let rate = try pipeline(&endpoint, sequence: &sequence, count: 3_000_000, bytes: 64)
-        print("shm, pipelined, 64 slots, one worker: \(rounded(rate / 1e6)) million a second")
-    }
-    endpoint.close()
+    try report(&endpoint, rounds: 300_000, group: 100, pipelined: 1_000_000)
 }
 
 public func benchmarkFabric() throws {
@@ -63,19 +51,22 @@ public func benchmarkFabric() throws {
     var endpoint = try FabricEndpoint.connect(
         address: String(decoding: line, as: UTF8.self), leaseID: LeaseID(1), worker: 0, secret: secret,
         geometry: geometry, timeout: .seconds(5))
-    var sequence: UInt32 = 0
-    for _ in 0..<3 {
-        let took = try pingPong(&endpoint, sequence: &sequence, rounds: 20_000, group: 1, bytes: 64)
-        print(
-            "fabric tcp, 64 B, cross-core, polling: p50 \(rounded(took[took.count / 2] / 1000)) us,"
-                + " p99 \(rounded(took[took.count * 99 / 100] / 1000)) us")
-    }
-    let rate = try pipeline(&endpoint, sequence: &sequence, count: 200_000, bytes: 64)
-    print("fabric tcp, pipelined, 64 slots, one worker: \(rounded(rate / 1e6)) million a second")
-    endpoint.close()
+    try report(&endpoint, rounds: 20_000, group: 1, pipelined: 50_000)
 }
 
-private func rounded(_ number: Double) -> Double { (number * 100).rounded() / 100 }
+/// Prints the lines that Benchmarks/harness reads; closes the endpoint.
+private func report<E: Endpoint & ~Copyable>(
+    _ endpoint: inout E, rounds: Int, group: Int, pipelined: Int
+) throws(TransportError) {
+    var sequence: UInt32 = 0
+    _ = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 10, group: group, bytes: 64)
+    let took = try pingPong(&endpoint, sequence: &sequence, rounds: rounds, group: group, bytes: 64)
+    print("p50_us \(took[took.count / 2] / 1000)")
+    let singly = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 4, group: 1, bytes: 64)
+    print("p99_us \(singly[singly.count * 99 / 100] / 1000)")
+    print("per_second \(try pipeline(&endpoint, sequence: &sequence, count: pipelined, bytes: 64))")
+    endpoint.close()
+}
 
 private func reap(_ child: pid_t) {
     var status: CInt = 0

@@ -1,35 +1,19 @@
-/* The floor under TransportFabric: 64-byte fi_writedata ping-pong over FI_EP_MSG, provider tcp, two processes, pinned to
- * CPU 0 and 1, both polling. Usage: fabric_pingpong [rounds] [auto|manual] [bytes]. Prints microseconds a round trip. */
+/* The floor under TransportFabric: fi_writemsg with remote data there and back over FI_EP_MSG, provider tcp, two
+ * processes, both polling. Usage: fabric_pingpong [rounds] [auto|manual] [bytes] */
 #define _GNU_SOURCE
+#include "../common/measure.h"
 #include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
 #include <rdma/fi_endpoint.h>
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include <netinet/in.h>
 
 #define CHECK(x) do { ssize_t r_ = (x); if (r_ < 0) { fprintf(stderr, "%s: %s\n", #x, fi_strerror((int)-r_)); _exit(1); } } while (0)
 struct window { uint64_t address, key; };
-
-static double now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-static int ascending(const void *a, const void *b)
-{
-	double x = *(double *)a, y = *(double *)b;
-	return x < y ? -1 : x > y;
-}
 
 int main(int argc, char **argv)
 {
@@ -39,10 +23,10 @@ int main(int argc, char **argv)
 	int pipes[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pipes) != 0) return 1;
 	int server = fork() == 0, pipe = pipes[server];
-	cpu_set_t cpus;
-	CPU_ZERO(&cpus);
-	CPU_SET(server, &cpus);
-	sched_setaffinity(0, sizeof cpus, &cpus);
+	if (server)
+		pin_server();
+	else
+		pin_client();
 
 	struct fi_info *hints = fi_allocinfo(), *info;
 	hints->caps = FI_RMA | FI_MSG;
@@ -122,13 +106,8 @@ int main(int argc, char **argv)
 		took[n] = now_us() - start;
 	}
 	if (!server) {
-		char command[128], line[64] = "";
-		snprintf(command, sizeof command, "ls /proc/%d/task | wc -l", getpid());
-		FILE *threads = popen(command, "r");
-		if (fgets(line, sizeof line, threads) == NULL) return 1;
-		qsort(took, (size_t)rounds, sizeof *took, ascending);
-		printf("fabric tcp FI_EP_MSG %s, %zu B, cross-core, polling: p50 %.2f us, p99 %.2f us (cm progress %d, threads %d)\n",
-		       manual ? "manual" : "auto", bytes, took[rounds / 2], took[rounds * 99 / 100], info->domain_attr->data_progress, atoi(line));
+		printf("p50_us %.3f\n", percentile(took, (size_t)rounds, 0.5));
+		printf("p99_us %.3f\n", percentile(took, (size_t)rounds, 0.99));
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 // Round trips of the transports beside their floors (Benchmarks/floors/*.c). Usage: taskset -c 0 transport-bench [shm|fabric]...
 // Two processes, on CPU 0 (client) and 1 (executor), both polling: this program starts itself once more as the
-// executor. One line a figure; medians of repeats.
+// executor. Prints p50_us, p99_us and per_second.
 
 import TransportBenchmarks
 

@@ -13,8 +13,9 @@ public final class ExecutorUnderTest: @unchecked Sendable {
     public let geometry: ArenaGeometry
     public let workers: Int
 
-    /// Next to the test program.
+    /// What FALLOW_EXECUTOR names, else the one next to the test program.
     public static let path: String = {
+        if let named = ProcessInfo.processInfo.environment["FALLOW_EXECUTOR"] { return named }
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         var folder = own.deletingLastPathComponent()
         for _ in 0..<4 {
@@ -22,7 +23,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
             if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
             folder.deleteLastPathComponent()
         }
-        return ProcessInfo.processInfo.environment["FALLOW_EXECUTOR"] ?? "fallow-executor"
+        return "fallow-executor"
     }()
 
     /// Starts the process and sends it an assignment; does not wait for the report.
@@ -32,7 +33,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
     public init(
         library: String, workers: Int = 1, geometry: ArenaGeometry = ArenaGeometry(), cpus: MachineCPUSet = .init(),
         pollMicroseconds: Int = 200, packet: [UInt8]? = nil, output: Int32? = nil, sendsArena: Bool = true,
-        transport: TransportKind = .shm
+        transport: TransportKind = .shm, leaseID: LeaseID = LeaseID(1)
     ) throws {
         self.geometry = geometry
         self.workers = workers
@@ -46,7 +47,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
         let file = open(library, O_RDONLY | O_CLOEXEC)
         defer { close(file) }
         let assignment = ExecutorAssignment(
-            leaseID: LeaseID(1), secret: String(repeating: "5a", count: 32), workers: workers, cpus: cpus,
+            leaseID: leaseID, secret: String(repeating: "5a", count: 32), workers: workers, cpus: cpus,
             transport: transport, bindAddress: transport == .fabric ? "127.0.0.1" : nil, slotCount: geometry.slotCount,
             inputBytes: geometry.inputBytes,
             outputBytes: geometry.outputBytes, libraryName: (library as NSString).lastPathComponent,

@@ -1,5 +1,5 @@
 internal import FallowLocal
-internal import FallowModel
+public import FallowModel
 internal import FallowTransport
 public import FallowWire
 internal import Foundation
@@ -37,6 +37,7 @@ public final class PlayedAgent: @unchecked Sendable {
     private let script: Script
     private let pollMicroseconds: Int
     private let transport: TransportKind
+    private let cpus: MachineCPUSet
     private let stopping = Atomic<Bool>(false)
     private let live = Mutex<[LeaseID: ExecutorUnderTest]>([:])
     private let requests = Mutex<[LocalRequest]>([])
@@ -44,13 +45,15 @@ public final class PlayedAgent: @unchecked Sendable {
     private var nextLease: UInt64 = 1
 
     public init(
-        pollMicroseconds: Int = 200, transport: TransportKind = .shm, script: @escaping Script = { _, _, _ in false }
+        pollMicroseconds: Int = 200, transport: TransportKind = .shm, cpus: MachineCPUSet = .init(),
+        script: @escaping Script = { _, _, _ in false }
     ) throws {
         socketPath = "\(TestLibrary.folder)/\(UInt64.random(in: 0 ... .max)).sock"
         listener = try LocalListener(path: socketPath, type: .stream, mode: 0o600)
         self.script = script
         self.pollMicroseconds = pollMicroseconds
         self.transport = transport
+        self.cpus = cpus
         let thread = Thread { [self] in serve() }
         thread.stackSize = 4 << 20
         thread.start()
@@ -147,8 +150,8 @@ public final class PlayedAgent: @unchecked Sendable {
             slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
         do {
             let executor = try ExecutorUnderTest(
-                library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry,
-                pollMicroseconds: pollMicroseconds, transport: transport)
+                library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry, cpus: cpus,
+                pollMicroseconds: pollMicroseconds, transport: transport, leaseID: id)
             guard let report = try executor.report() else {
                 return session.send(
                     LocalReply(

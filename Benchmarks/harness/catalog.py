@@ -1,0 +1,157 @@
+"""The rows, by group. Numbers of rounds are such that a subject takes some tenths of a second on an idle machine."""
+import re
+import sys
+
+from programs import BIN, OUT, figures
+from rows import Row, Subject
+
+CROSS = "client CPU 0, worker CPU 1"
+ONE_WORKER = "callers CPU 0, one worker CPU 1"
+WAITING = "callers poll 50 us, then sleep"
+LIBRARY = BIN / "libfunctions.so"
+LOOPS = BIN.parents[1] / "release" / "transport-bench"
+VENV_PYTHON = OUT / "venv" / "bin" / "python"
+PEERS = BIN.parents[2] / "Benchmarks" / "peers"
+SHM, WARM, FABRIC = ("cpu=1",), ("cpu=1", "poll-us=0"), ("cpu=1", "fabric")
+HERE = {"BENCH_TRANSPORT": "shm"}
+
+
+def floor(program, *arguments, key="p50_us", **more):
+    return Subject((BIN / program, *map(str, arguments)), key, **more)
+
+
+def ours(program, *arguments, agent=SHM, key="p50_us", environment=None):
+    return Subject((BIN / program, LIBRARY, *map(str, arguments)), key, agent=agent, environment=environment or HERE)
+
+
+def bare(transport, key):
+    """The endpoints without client and executor around them."""
+    return Subject(("taskset", "-c", "0", LOOPS, transport), key)
+
+
+def mpi(rounds, size):
+    command = ("mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2", BIN / "mpi_pingpong",
+               str(rounds), str(size))
+    return Subject(command, most=3)
+
+
+def zmq(size=64):
+    return Subject((BIN / "zmq_echo", "2000" if size < 4096 else "200", str(size)), most=3)
+
+
+def grpc(size=64):
+    return Subject((BIN / "grpc_echo", "2000" if size < 4096 else "100", str(size)), most=3)
+
+
+def pool(key="p50_us"):
+    return Subject((sys.executable, PEERS / "pool.py", "1000"), key, most=2)
+
+
+def dask(key="p50_us"):
+    return Subject((VENV_PYTHON, PEERS / "tasks.py", "50"), key, most=1)
+
+
+def fi_pingpong(provider, endpoint):
+    """Debian's own program; it prints microseconds one way."""
+    script = (
+        f"taskset -c 1 fi_pingpong -p {provider} -e {endpoint} -I 20000 -S 64 >/dev/null 2>&1 & server=$!; sleep 1;"
+        f" timeout 20 taskset -c 0 fi_pingpong -p {provider} -e {endpoint} -I 20000 -S 64 127.0.0.1; status=$?;"
+        " kill $server 2>/dev/null; exit $status")
+    return Subject(("sh", "-c", script), most=2, read=read_fi_pingpong)
+
+
+def read_fi_pingpong(text):
+    numbers = re.findall(r"^64\s.*?([0-9.]+)\s+[0-9.]+\s*$", text, re.MULTILINE)
+    return {"p50_us": 2 * float(numbers[-1])} if numbers else {}
+
+
+SHM_ROWS = [
+    Row("shm hot, no-op", "us", ours("invoke", "noop", 0, 200000), CROSS, "both poll",
+        floor("shm_pingpong", 400000, 0), "C ping-pong, same ring layout",
+        {"Open MPI 64 B": mpi(100000, 64), "libfabric shm": fi_pingpong("shm", "rdm")},
+        lambda base: base + 0.150, "floor + 150 ns"),
+    Row("shm hot, 64 B echoed", "us", ours("invoke", "echo", 64, 200000), CROSS, "both poll",
+        floor("shm_pingpong", 400000, 64), "C ping-pong, 64 B behind the header",
+        {"Open MPI": mpi(100000, 64), "ZeroMQ": zmq(), "gRPC C++": grpc(), "ProcessPool": pool(), "Dask": dask()},
+        lambda base: base + 0.150, "floor + 150 ns"),
+    Row("shm hot, bare endpoint", "us", bare("shm", "p50_us"), CROSS, "both poll",
+        floor("shm_pingpong", 400000, 0), "C ping-pong, same ring layout"),
+    Row("shm pipelined no-ops", "/s", ours("pipeline", 1000000, 64, key="per_second"), CROSS, "both poll, 64 in flight",
+        None, "",
+        {"gRPC C++, 32 in flight": Subject((BIN / "grpc_echo", "20000", "0", "32"), "per_second", most=2),
+         "ProcessPool": pool("per_second"), "Dask": dask("per_second")},
+        lambda _: 3e6, "3 million a second", more_is_better=True),
+    Row("shm pipelined, bare endpoint", "/s", bare("shm", "per_second"), CROSS,
+        "both poll, 64 in flight", more_is_better=True),
+    Row("shm warm, no-op", "us", ours("invoke", "noop", 0, 4000, 25, agent=WARM), CROSS, "worker sleeps, caller polls",
+        floor("futex_pingpong", 4000, "polling"), "raw futex, the same",
+        {"raw futex, both sleep": floor("futex_pingpong", 4000, "sleeping", most=3), "ZeroMQ": zmq(), "gRPC C++": grpc(),
+         "ProcessPool": pool(), "Dask": dask()},
+        lambda base: 1.3 * base, "1.3 x floor"),
+]
+
+FABRIC_ROWS = [
+    Row("fabric tcp hot, no-op", "us",
+        ours("invoke", "noop", 0, 20000, agent=FABRIC, environment={"BENCH_TRANSPORT": "fabric"}), CROSS, "both poll",
+        floor("fabric_pingpong", 20000, "manual"), "raw libfabric, FI_EP_MSG",
+        {"fi_pingpong -p tcp -e msg": fi_pingpong("tcp", "msg")},
+        lambda base: 1.10 * base, "1.10 x floor"),
+    Row("fabric tcp hot, bare endpoint", "us", bare("fabric", "p50_us"), CROSS,
+        "both poll", floor("fabric_pingpong", 20000, "manual"), "raw libfabric, FI_EP_MSG", {},
+        lambda base: 1.10 * base, "1.10 x floor"),
+]
+
+LARGE_ROWS = [
+    Row("1 MiB echo, shm", "us", ours("large", 1000), CROSS, "both poll",
+        floor("memcpy_echo", 1000), "one cross-core memcpy",
+        {"Open MPI": mpi(2000, 1 << 20), "ZeroMQ": zmq(1 << 20), "gRPC C++": grpc(1 << 20), "ProcessPool": pool("large_us")},
+        lambda base: 1.2 * base, "1.2 x floor"),
+]
+
+# What 64 callers of a 20 us function wait at the mean when the worker never idles.
+CALLERS = 64
+
+
+def work(key):
+    return floor("direct_calls", LIBRARY, "work_20us", 20000, key=key, read=read_work)
+
+
+def read_work(text):
+    """Calls a second of one worker that never idles, and the mean of its queue with so many callers."""
+    rate = figures(text)["per_second"]
+    return {"per_second": rate, "queue_us": CALLERS / rate * 1e6}
+
+
+CALLERS_ROWS = [
+    Row("64 callers, 20 us, throughput", "/s", ours("callers", CALLERS, 1500, key="per_second"), ONE_WORKER, WAITING,
+        work("per_second"), "the function alone in a loop", {}, lambda base: 0.90 * base, "0.90 x floor",
+        more_is_better=True, repeats=3),
+    Row("64 callers, 20 us, p99", "us", ours("callers", CALLERS, 1500, key="p99_us"), ONE_WORKER, WAITING,
+        work("queue_us"), "the queue's mean", {}, lambda base: 3 * base, "3 x the queue's mean", repeats=3),
+]
+
+GROUPS = {"shm": SHM_ROWS, "fabric": FABRIC_ROWS, "large": LARGE_ROWS, "callers": CALLERS_ROWS}
+# Groups that a script of its own measures, on a lab cluster or in a guest; it leaves rows in .build/bench/GROUP.json.
+SCRIPTS = {
+    "plugin": ("steps.sh", ["500"]),
+    "cold": ("cold.sh", ["40"]),
+    "vacate": ("vacate.sh", ["60"]),
+    "verbs": ("verbs.sh", []),
+}
+
+
+def stand_beside(group, measured, everything, session):
+    """Puts beside a script's cold rows what a peer needs from nothing to a first result."""
+    if group != "cold":
+        return
+    peers = {row["name"].split(",")[0]: row["value"] for row in everything if row["name"].startswith("srun")}
+    for name, subject in (("ProcessPool", pool("cold_us")), ("Dask", dask("cold_us"))):
+        got = session.run(subject, 0, {})
+        peers[name] = got.get("cold_us") if isinstance(got, dict) else None
+    for row in measured:
+        if row["target"] is not None:
+            row["peers"] = peers
+            reached = {name: value for name, value in peers.items() if value is not None}
+            if reached:
+                row["peer_name"] = min(reached, key=reached.get)
+                row["peer"] = reached[row["peer_name"]]

@@ -1,0 +1,133 @@
+"""What a row is, and how it is measured: floor, ours and peers in turn, again and again."""
+import contextlib
+import dataclasses
+import statistics
+import sys
+import typing
+
+import programs
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """Something that is run for a figure."""
+
+    command: tuple
+    key: str = "p50_us"
+    seconds: int = 60
+    environment: dict = dataclasses.field(default_factory=dict)
+    # Arguments of the bench-agent that it talks to.
+    agent: tuple | None = None
+    # Makes figures of the output, for programs that are not ours.
+    read: typing.Callable = programs.figures
+    # How many of the repeats it takes part in; slow ones that nothing is judged by take part in few.
+    most: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    unit: str
+    ours: Subject
+    placement: str
+    mode: str  # who polls and who blocks
+    floor: Subject | None = None
+    floor_name: str = ""
+    peers: dict = dataclasses.field(default_factory=dict)
+    # The bound for `value`, from the floor's figure; None when nothing was promised.
+    target: typing.Callable | None = None
+    target_text: str = ""
+    judged: str = "value"  # or "p99"
+    more_is_better: bool = False
+    repeats: int = 5
+
+
+class Session:
+    """Measures rows. What several rows share in one repeat (a peer that gives two figures) is run once."""
+
+    def __init__(self):
+        self.known = {}
+
+    def run(self, subject, repeat, agents):
+        key = (subject.command, subject.agent, repeat)  # not the figure's name: a command may give several
+        if key not in self.known:
+            environment = dict(subject.environment)
+            try:
+                if subject.agent is not None:
+                    if subject.agent not in agents:
+                        agents[subject.agent] = agents["stack"].enter_context(programs.Agent(subject.agent))
+                    environment["FALLOW_CLIENT_SOCKET"] = agents[subject.agent].socket
+                self.known[key] = programs.output(subject.command, environment, subject.seconds)
+            except programs.Failed as failure:
+                self.known[key] = failure
+        said = self.known[key]
+        return said if isinstance(said, programs.Failed) else subject.read(said)
+
+    def measure(self, row):
+        """A row's figures, as they go to the JSON."""
+        subjects = {"floor": row.floor, "ours": row.ours, **{"peer " + name: peer for name, peer in row.peers.items()}}
+        samples = {name: [] for name in subjects}
+        failures = {}
+        with contextlib.ExitStack() as stack:
+            agents = {"stack": stack}
+            for repeat in range(row.repeats):
+                for name, subject in subjects.items():
+                    if subject is None or repeat >= subject.most or name in failures:
+                        continue
+                    progress(f"  {row.name}: {name}, {repeat + 1} of {row.repeats}")
+                    got = self.run(subject, repeat, agents)
+                    if isinstance(got, programs.Failed):
+                        failures[name] = str(got)
+                    elif subject.key not in got:
+                        failures[name] = f"printed no {subject.key}"
+                    else:
+                        samples[name].append(got)
+        progress("")
+        return self.result(row, subjects, samples, failures)
+
+    @staticmethod
+    def result(row, subjects, samples, failures):
+        best = max if row.more_is_better else min
+        middle, extreme = {}, {}
+        for name, subject in subjects.items():
+            values = [sample[subject.key] for sample in samples[name]] if subject else []
+            middle[name] = statistics.median(values) if values else None
+            extreme[name] = best(values) if values else None
+        values = [sample[row.ours.key] for sample in samples["ours"]]
+        p99s = [sample["p99_us"] for sample in samples["ours"] if "p99_us" in sample]
+        p99 = statistics.median(p99s) if p99s else None
+        peers = {name: middle["peer " + name] for name in row.peers}
+        reached = {name: value for name, value in peers.items() if value is not None}
+        peer_name = best(reached, key=reached.get) if reached else None
+        judged = p99 if row.judged == "p99" else middle["ours"]
+        target = bound(row.target, middle["floor"], row.floor)
+        return {
+            "name": row.name, "value": middle["ours"], "unit": row.unit, "floor": middle["floor"],
+            "peer": reached.get(peer_name), "target": target, "met": met(judged, target, row.more_is_better),
+            "p99": p99, "judged": row.judged, "target_text": row.target_text, "floor_name": row.floor_name,
+            "peer_name": peer_name, "peers": peers, "placement": row.placement, "mode": row.mode,
+            "repeats": len(values), "spread": (max(values) - min(values)) / middle["ours"] if values else None,
+            "best": extreme["ours"], "best_floor": extreme["floor"],
+            "met_by_best": None if row.judged == "p99" else met(
+                extreme["ours"], bound(row.target, extreme["floor"], row.floor), row.more_is_better),
+            "more_is_better": row.more_is_better,
+            "missing": failures,
+        }
+
+
+def progress(text):
+    """What is going on, on a terminal alone; the next call overwrites it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def bound(target, floor, has_floor):
+    if target is None or (has_floor and floor is None):
+        return None
+    return target(floor)
+
+
+def met(value, target, more_is_better):
+    if value is None or target is None:
+        return None
+    return value >= target if more_is_better else value <= target
