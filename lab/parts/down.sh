@@ -9,6 +9,8 @@ lab_cgroups() {
 			[ ! -d "$folder" ] || printf '%s\n' "$folder"
 		done
 	done < <(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts)
+	# Slurm moves its steps out of the keep, into a folder that is the one real node's.
+	[ "$real_node" = 0 ] || slurm_scopes
 }
 
 lab_pids() {

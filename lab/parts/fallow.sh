@@ -44,8 +44,6 @@ cluster.name: lab
 controller.url: http://127.0.0.1:$(controller_port)
 controller.listen: 127.0.0.1:$(controller_port)
 node.name: $node
-node.cores: $cpus
-node.memory: ${memory}M
 agent.listen: 127.0.0.1:$port
 agent.url: http://127.0.0.1:$port
 agent.data_address: 127.0.0.1
@@ -53,15 +51,19 @@ agent.report_interval: 1
 runtime_directory: $state/run/$node
 state_directory: $state/var/$node
 cgroup.path: fallow-lab-$id/$node
-cgroup.lowest_weight: false
 munge.socket: $state/mrun/munge.sock
 lend.unallocated: true
 lend.lent: true
 lend.window: 3
 lease.grace_lost: 8
-lend.core_mapping: logical
 executor.path: $state/bin/fallow-executor
 slurm.poll_interval: 1
+YAML
+		[ "$real_node" = 1 ] || cat <<YAML
+node.cores: $cpus
+node.memory: ${memory}M
+cgroup.lowest_weight: false
+lend.core_mapping: logical
 YAML
 		for setting in "${settings[@]-}"; do
 			[ -z "$setting" ] || printf '%s: %s\n' "${setting%%=*}" "${setting#*=}"

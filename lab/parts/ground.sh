@@ -76,10 +76,12 @@ start_daemon() { # NAME [VARIABLE=VALUE ...] PROGRAM ARGUMENTS...
 	printf '%q ' "$@" >"$state/commands/$name"
 }
 
-# Is the daemon's recorded pid alive, and in the keep? (A pid can be somebody else's by now.)
+# Is the daemon's recorded pid alive, and in the keep? (A pid can be somebody else's by now.) A real node's slurmd moves
+# itself into the folder of its steps.
 daemon_alive() { # NAME
-	local pid
-	pid=$(cat "$state/pids/$1" 2>/dev/null) && grep -qs "/fallow-lab-$id.keep" "/proc/$pid/cgroup" &&
+	local pid place=/fallow-lab-$id.keep
+	[ "$real_node" = 0 ] || [[ $1 != slurmd.* ]] || place=/${1#slurmd.}_slurmstepd.scope/
+	pid=$(cat "$state/pids/$1" 2>/dev/null) && grep -qs "$place" "/proc/$pid/cgroup" &&
 		! grep -qs '^State:.Z' "/proc/$pid/status"
 }
 

@@ -68,7 +68,7 @@ claim_state() {
 	{
 		printf 'id=%q nodes=%q cpus=%q memory=%q base=%q record=%q\n' \
 			"$id" "$nodes" "$cpus" "$memory" "$base" "$records/$id"
-		printf 'with_daemons=%q with_plugin=%q debug=%q\n' "$with_daemons" "$with_plugin" "$debug"
+		printf 'with_daemons=%q with_plugin=%q debug=%q real_node=%q\n' "$with_daemons" "$with_plugin" "$debug" "$real_node"
 	} >"$state/lab"
 	mkdir "$state"/{bin,etc,log,pids,commands,munge,mrun,slurmctld,spool,run,var}
 	chmod 700 "$state/munge" "$state/slurmctld"

@@ -38,11 +38,8 @@ SlurmdDebug=$level
 PlugStackConfig=$state/etc/plugstack.conf
 TaskProlog=$state/etc/task-prolog
 PrologFlags=Alloc,Contain
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/linux
+$([ "$real_node" = 1 ] && real_node_plugins || virtual_node_plugins)
 JobAcctGatherFrequency=task=5
-SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
@@ -60,16 +57,26 @@ Waittime=0
 MailProg=/bin/true
 CONF
 		for ((index = 0; index < nodes; index++)); do
-			printf 'NodeName=node%d NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=%d Boards=1 SocketsPerBoard=1' \
-				"$index" "$host" $((base + 1 + index)) "$cpus"
-			printf ' CoresPerSocket=%d ThreadsPerCore=1 RealMemory=%d State=UNKNOWN\n' "$cpus" "$memory"
+			printf 'NodeName=node%d NodeHostname=%s NodeAddr=127.0.0.1 Port=%d %s RealMemory=%d State=UNKNOWN\n' \
+				"$index" "$host" $((base + 1 + index)) "${real_cpus:-$(virtual_cpus)}" "$memory"
 		done
 		printf 'PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n'
 		[ ${#slurm_lines[@]} = 0 ] || printf '%s\n' "${slurm_lines[@]}"
 	} >"$state/etc/slurm.conf"
-	printf 'CgroupPlugin=autodetect\n' >"$state/etc/cgroup.conf"
+	if [ "$real_node" = 1 ]; then real_node_cgroups; else echo CgroupPlugin=autodetect; fi >"$state/etc/cgroup.conf"
 	write_task_prolog
 	write_plugstack
+}
+
+# Virtual nodes: cores and memory are what slurm.conf says, and nothing is confined.
+virtual_cpus() { printf 'CPUs=%d Boards=1 SocketsPerBoard=1 CoresPerSocket=%d ThreadsPerCore=1' "$cpus" "$cpus"; }
+virtual_node_plugins() {
+	cat <<'CONF'
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+SlurmdParameters=config_overrides
+CONF
 }
 
 # A job's programs ask the agent of the virtual node they are on.
