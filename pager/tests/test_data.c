@@ -99,7 +99,7 @@ static void one_seed(const struct configuration *configuration, uint64_t seed)
 	for (size_t i = 0; i < setup.count; i++)
 		shadow[i] = word_at(i);
 	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){&setup, shadow, next_random(&state), i, 120, 0};
+		workers[i] = (struct worker){&setup, shadow, next_random(&state), i, 60, 0};
 		pthread_create(&threads[i], NULL, work, &workers[i]);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
