@@ -18,7 +18,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin examples test test-unit test-plugin test-integration demo bench bench-rdma gate install uninstall \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration demo bench bench-rdma gate install uninstall \
 	format lint docs clean
 
 help: ## list the targets
@@ -31,13 +31,16 @@ $(STAMPS)/deps: .ci/packages .ci/install-packages
 	@.ci/install-packages .ci/packages
 	@mkdir -p $(@D) && touch $@
 
-build: $(STAMPS)/deps plugin ## build everything for release
+build: $(STAMPS)/deps plugin pager ## build everything for release
 	$(SWIFT) build -c release $(SWIFT_FLAGS)
 	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0 && ln -sf libfallow-c.so $(RELEASE)/libfallow.so
 	+@$(MAKE) --no-print-directory -C examples FALLOW=../$(RELEASE)
 
 plugin: $(STAMPS)/deps ## build the Slurm plugin alone
 	+@$(MAKE) --no-print-directory -C slurm-plugin PLUGIN_BUILD=$(CURDIR)/.build/plugin
+
+pager: $(STAMPS)/deps ## build libfallow-pager alone
+	+@$(MAKE) --no-print-directory -C pager PAGER_BUILD=$(CURDIR)/.build/pager
 
 examples: build ## build the example programs and functions
 
@@ -49,6 +52,9 @@ test-unit: build ## the unit tests and the transports' conformance suite
 
 test-plugin: plugin ## the plugin's tests in C
 	@Tests/run plugin
+
+test-pager: pager ## the pager's tests in C
+	@Tests/run pager
 
 test-integration: build ## the numbered scripts on a lab cluster; needs root
 	@Tests/run integration
@@ -71,6 +77,9 @@ install: build ## install to DESTDIR and prefix
 	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor
 	install -D -s -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
 	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
+	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-pager.so.1
+	ln -sf libfallow-pager.so.1 $(DESTDIR)$(libdir)/libfallow-pager.so
+	install -D -m 644 -t $(DESTDIR)$(includedir) pager/include/fallow_pager.h
 	install -D -m 644 -t $(DESTDIR)$(includedir) Sources/CFallow/include/fallow.h
 	install -D -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so
 	.ci/install-site '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
@@ -78,6 +87,7 @@ install: build ## install to DESTDIR and prefix
 uninstall: ## remove what install installed; the site's own configuration stays
 	rm -f $(DESTDIR)$(bindir)/fallow $(DESTDIR)$(sbindir)/fallowd $(DESTDIR)$(sbindir)/fallowctld
 	rm -f $(DESTDIR)$(libexecdir)/fallow-executor $(DESTDIR)$(libdir)/libfallow.so $(DESTDIR)$(libdir)/libfallow.so.0
+	rm -f $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
 	rm -f $(DESTDIR)$(includedir)/fallow.h $(DESTDIR)$(SLURM_PLUGIN_DIR)/spank_fallow.so
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
 	.ci/install-site --remove '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'

@@ -137,6 +137,7 @@ SCRIPTS = {
     "cold": ("cold.sh", ["40"]),
     "vacate": ("vacate.sh", ["60"]),
     "verbs": ("verbs.sh", []),
+    "pager": ("pager.sh", []),
 }
 
 

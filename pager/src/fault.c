@@ -152,7 +152,9 @@ enum outcome fallow_fault_wait(struct fallow_region *region, uint32_t index, boo
 			fallow_lock_give(&pager->lock);
 			return FAILED;
 		}
-		fallow_change_wait(&pager->changed, turn, deadline);
+		/* What stood in the way may go without a word (a pin, a pause after a failed write), so ask again now and then. */
+		uint64_t soon = fallow_clock_ns() + 10000000u;
+		fallow_change_wait(&pager->changed, turn, soon < deadline ? soon : deadline);
 	}
 }
 

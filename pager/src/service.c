@@ -12,6 +12,8 @@ static bool make_room(struct fallow_pager *pager)
 {
 	uint64_t enough = (pager->slot_count * 3 + 3) / 4, coming;
 	bool moved = false;
+	/* Those who wait in the kernel cannot ask again. */
+	pager->evict_wanted |= pager->starved_count > 0;
 	if (!pager->evict_wanted)
 		return false;
 	coming = fallow_room_left(pager) + pager->dirty.count;

@@ -1,5 +1,6 @@
 /* test_data.c: what is read is what was written, whatever is evicted meanwhile. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,23 @@ static unsigned compare_with_file(const struct setup *setup, const uint64_t *sha
 	return wrong;
 }
 
+static struct setup *running;
+static uint64_t running_seed;
+
+/* Says what failed before it ends: nothing should. */
+static void on_bus(int number)
+{
+	struct fallow_failure failure = {0};
+	struct fallow_pager_statistics s;
+	size_t count = fallow_region_failures(running->region, &failure, 1);
+	fallow_pager_get_statistics(running->pager, &s);
+	fprintf(stderr, "  seed %llu: signal %d, %zu failures, block at %llu: error %d; %llu waits, %llu pinned, %llu dirty of %llu bytes\n",
+		(unsigned long long)running_seed, number, count, (unsigned long long)failure.offset, failure.error,
+		(unsigned long long)s.waits_for_room, (unsigned long long)s.pinned_bytes, (unsigned long long)s.dirty_bytes,
+		(unsigned long long)s.resident_bytes);
+	_exit(1);
+}
+
 static void one_seed(const struct configuration *configuration, uint64_t seed)
 {
 	struct setup setup;
@@ -73,12 +91,15 @@ static void one_seed(const struct configuration *configuration, uint64_t seed)
 	uint32_t block = 4096u << next_random(&state) % 5;
 	unsigned cap = 8 + (unsigned)(next_random(&state) % 24), blocks = cap + 1 + (unsigned)(next_random(&state) % (3 * cap));
 	struct fallow_pager_statistics statistics;
+	running = &setup;
+	running_seed = seed;
+	signal(SIGBUS, on_bus);
 	set_up(&setup, configuration, block, cap, blocks);
 	uint64_t *shadow = malloc(setup.count * 8);
 	for (size_t i = 0; i < setup.count; i++)
 		shadow[i] = word_at(i);
 	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){&setup, shadow, next_random(&state), i, 120, 0};
+		workers[i] = (struct worker){&setup, shadow, next_random(&state), i, 60, 0};
 		pthread_create(&threads[i], NULL, work, &workers[i]);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {

@@ -115,8 +115,8 @@ static void one_block(const struct configuration *configuration)
 static void *wait_in_fault(void *argument)
 {
 	(void)argument;
-	(void)shared.words[20 * 512];
-	(void)shared.words[40 * 512];
+	for (size_t block = 20; block < 60; block += 2)
+		(void)shared.words[block * 512];
 	return NULL;
 }
 
