@@ -38,10 +38,10 @@ public() { # ib_write_lat: its typical time is half a round trip
 ours() { timeout 60 taskset -c 0 .build/release/transport-bench verbs "$server" "$client"; }
 
 for ((repeat = 0; repeat < repeats; repeat++)); do
-	for who in raw ours public; do
+	for who in raw ours public; do # what fails is left out, and said by its row
 		"$who" 2>&1 | sed "s/^/$who /"
 	done
-done | tee /dev/stderr | python3 -c '
+done | python3 -c '
 import json, statistics, sys
 found = {}
 for line in sys.stdin:

@@ -26,29 +26,29 @@ def ours(program, *arguments, agent=SHM, key="p50_us", environment=None):
 
 def bare(transport, key):
     """The endpoints without client and executor around them."""
-    return Subject(("taskset", "-c", "0", LOOPS, transport), key)
+    return Subject(("taskset", "-c", "0", LOOPS, transport), key, shared=True)
 
 
 def mpi(rounds, size):
     command = ("mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2", BIN / "mpi_pingpong",
                str(rounds), str(size))
-    return Subject(command, most=3)
+    return Subject(command, most=3, shared=True)
 
 
 def zmq(size=64):
-    return Subject((BIN / "zmq_echo", "2000" if size < 4096 else "200", str(size)), most=3)
+    return Subject((BIN / "zmq_echo", "2000" if size < 4096 else "200", str(size)), most=3, shared=True)
 
 
 def grpc(size=64):
-    return Subject((BIN / "grpc_echo", "2000" if size < 4096 else "100", str(size)), most=3)
+    return Subject((BIN / "grpc_echo", "2000" if size < 4096 else "100", str(size)), most=3, shared=True)
 
 
 def pool(key="p50_us"):
-    return Subject((sys.executable, PEERS / "pool.py", "1000"), key, most=2)
+    return Subject((sys.executable, PEERS / "pool.py", "1000"), key, most=2, shared=True)
 
 
 def dask(key="p50_us"):
-    return Subject((VENV_PYTHON, PEERS / "tasks.py", "50"), key, most=1)
+    return Subject((VENV_PYTHON, PEERS / "tasks.py", "50"), key, most=1, shared=True)
 
 
 def fi_pingpong(provider, endpoint):
@@ -57,7 +57,7 @@ def fi_pingpong(provider, endpoint):
         f"taskset -c 1 fi_pingpong -p {provider} -e {endpoint} -I 20000 -S 64 >/dev/null 2>&1 & server=$!; sleep 1;"
         f" timeout 20 taskset -c 0 fi_pingpong -p {provider} -e {endpoint} -I 20000 -S 64 127.0.0.1; status=$?;"
         " kill $server 2>/dev/null; exit $status")
-    return Subject(("sh", "-c", script), most=2, read=read_fi_pingpong)
+    return Subject(("sh", "-c", script), most=2, read=read_fi_pingpong, shared=True)
 
 
 def read_fi_pingpong(text):
@@ -101,11 +101,14 @@ FABRIC_ROWS = [
         lambda base: 1.10 * base, "1.10 x floor"),
 ]
 
+MIB = 1 << 20
+LARGE_PEERS = {
+    "Open MPI": mpi(2000, MIB), "ZeroMQ": zmq(MIB), "gRPC C++": grpc(MIB), "ProcessPool": pool("large_us")}
 LARGE_ROWS = [
-    Row("1 MiB echo, shm", "us", ours("large", 1000), CROSS, "both poll",
-        floor("memcpy_echo", 1000), "one cross-core memcpy",
-        {"Open MPI": mpi(2000, 1 << 20), "ZeroMQ": zmq(1 << 20), "gRPC C++": grpc(1 << 20), "ProcessPool": pool("large_us")},
-        lambda base: 1.2 * base, "1.2 x floor"),
+    Row("1 MiB echo, arena buffers", "us", ours("large", 1000, MIB, "buffers"), CROSS, "both poll",
+        floor("memcpy_echo", 1000, MIB), "one cross-core memcpy", LARGE_PEERS, lambda base: 1.2 * base, "1.2 x floor"),
+    Row("1 MiB echo, copied", "us", ours("large", 1000, MIB, "copied"), CROSS, "both poll",
+        floor("memcpy_echo", 1000, MIB), "one cross-core memcpy", LARGE_PEERS),
 ]
 
 # What 64 callers of a 20 us function wait at the mean when the worker never idles.

@@ -22,6 +22,8 @@ class Subject:
     read: typing.Callable = programs.figures
     # How many of the repeats it takes part in; slow ones that nothing is judged by take part in few.
     most: int = 1000
+    # Whether one run in a repeat serves every row that shows it. Not floors and ours: those are run side by side.
+    shared: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Session:
 
     def run(self, subject, repeat, agents):
         key = (subject.command, subject.agent, repeat)  # not the figure's name: a command may give several
-        if key not in self.known:
+        if not subject.shared or key not in self.known:
             environment = dict(subject.environment)
             try:
                 if subject.agent is not None:

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	int threads = atoi(argv[2]);
 	struct caller *callers = calloc((size_t)threads, sizeof *callers);
 	pin_client();
-	lease = bench_lease(argv[1], 64, 64);
+	lease = bench_lease(argv[1], 64, 64, 0);
 	for (int i = 0; i < threads; i++) {
 		callers[i].times = malloc(most * sizeof(double));
 		if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)

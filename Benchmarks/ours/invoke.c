@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	double gap = argc > 5 ? atof(argv[5]) : 0;
 	char *input = calloc(1, bytes + 1), *output = calloc(1, bytes + 1);
 	pin_client();
-	fallow_lease *lease = bench_lease(argv[1], bytes ? bytes : 64, 16);
+	fallow_lease *lease = bench_lease(argv[1], bytes ? bytes : 64, 16, 0);
 #define CALL do { \
 	size = bytes; \
 	int code_ = fallow_invoke(lease, function, input, bytes, output, &size, NULL, 10); \

@@ -13,7 +13,7 @@ static inline void must(const char *what, int code)
 		fprintf(stderr, "%s: %s: %s\n", what, fallow_code_name(code), fallow_message()), exit(1);
 }
 
-static inline fallow_lease *bench_lease(const char *library, uint64_t bytes, uint32_t slots)
+static inline fallow_lease *bench_lease(const char *library, uint64_t bytes, uint32_t slots, uint64_t buffers)
 {
 	struct fallow_lease_options options = FALLOW_LEASE_OPTIONS;
 	struct fallow_lease_info info = { .size = sizeof info };
@@ -22,6 +22,11 @@ static inline fallow_lease *bench_lease(const char *library, uint64_t bytes, uin
 	fallow_lease *lease;
 	options.max_input = options.max_output = bytes;
 	options.slots = slots;
+#ifdef BENCH_HAS_BUFFERS
+	options.buffers = buffers;
+#else
+	(void)buffers;
+#endif
 	options.wait_seconds = 5;
 	must("connect", fallow_connect(NULL, &client));
 	must("lease", fallow_lease_open(client, library, &options, &lease));

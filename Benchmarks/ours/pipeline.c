@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	if (depth < 1 || depth > deepest)
 		return 2;
 	pin_client();
-	fallow_lease *lease = bench_lease(argv[1], 64, (uint32_t)depth);
+	fallow_lease *lease = bench_lease(argv[1], 64, (uint32_t)depth, 0);
 	for (unsigned long n = 0; n < count + depth; n++) {
 		fallow_future **future = &futures[n % depth];
 		if (*future) {
