@@ -18,7 +18,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin examples test test-unit test-plugin test-integration demo bench install uninstall \
+.PHONY: help deps build plugin examples test test-unit test-plugin test-integration test-rdma demo bench install uninstall \
 	format lint docs clean
 
 help: ## list the targets
@@ -52,6 +52,11 @@ test-plugin: plugin ## the plugin's tests in C
 
 test-integration: build ## the numbered scripts on a lab cluster; needs root
 	@Tests/run integration
+
+test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
+	@.ci/install-packages .ci/packages-rdma || true
+	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
+	@Tests/run rdma
 
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo
