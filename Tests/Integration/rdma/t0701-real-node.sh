@@ -57,12 +57,13 @@ pinned() {
 	for pid in $(lease_pids node0); do
 		for status in "/proc/$pid/task/"*/status; do
 			echo "$status: $(cpus_of "$status"); the job: $job"
-			[ "$(cpus_of "$status")" = "$other" ] || return 1
+			# A worker pins itself to one CPU of its core; which core that is, is the cgroup's word.
+			[[ ",$other," == *",$(cpus_of "$status"),"* ]] || return 1
 		done
 	done
 	[ -n "${status-}" ] && [ "$(cat "$(lease_folder "$work/hold.beside")/cpuset.cpus")" = "$other" ]
 }
-proves "every thread of its executor may run on the other core alone, both siblings; none of the job's CPUs" pinned
+proves "it is given the other core whole, both siblings, and no thread of it may run on a CPU of the job's" pinned
 limited() {
 	local folder
 	folder=$(lease_folder "$work/hold.beside")
@@ -74,7 +75,7 @@ proves "its memory, processes and CPU time are limited by its cgroup" limited
 proves 'our folder has the least CPU weight there is' test "$(cat "/sys/fs/cgroup/fallow-lab-$(lab_id)/cpu.idle")" = 1
 proves 'a second job takes that core, and its first task finds no executor alive' finds_nobody -n1
 proves 'the caller was told that its lease is over' heard_the_end beside
-proves 'the first job was not touched' test "$(squeue -h -o %T)" = RUNNING
+proves 'the first job was not touched' test "$(squeue -h -t RUNNING -o %T)" = RUNNING
 scancel --user="$user"
 proves 'the jobs end' within 60 no_job_is_there
 
