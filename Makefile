@@ -18,7 +18,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration demo bench bench-rdma gate install uninstall \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate install uninstall \
 	format lint docs clean
 
 help: ## list the targets
@@ -58,6 +58,11 @@ test-pager: pager ## the pager's tests in C
 
 test-integration: build ## the numbered scripts on a lab cluster; needs root
 	@Tests/run integration
+
+test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
+	@.ci/install-packages .ci/packages-rdma || true
+	$(SWIFT) build -c release --build-tests $(SWIFT_FLAGS)
+	@Tests/run rdma
 
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo

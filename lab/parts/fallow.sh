@@ -16,11 +16,17 @@ copy_programs() {
 	[ "$with_daemons" = 1 ] || return 0
 	for program in fallow fallowd fallowctld fallow-executor; do
 		[ -x "$(bin)/$program" ] || fail "there is no $(bin)/$program; 'make build' builds it, FALLOW_BIN names another folder"
-		cp --reflink=auto "$(bin)/$program" "$state/bin/"
 	done
 	mkdir "$state/lib"
-	cp "$(bin)/libfallow-c.so" "$state/lib/libfallow.so.0"
 	ln -s libfallow.so.0 "$state/lib/libfallow.so"
+	if [ "$link_programs" = 1 ]; then
+		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor} "$state/bin/"
+		ln -s "$(realpath "$(bin)")/libfallow-c.so" "$state/lib/libfallow.so.0"
+		stage "programs: linked to $(bin)"
+		return 0
+	fi
+	cp --reflink=auto "$(bin)"/{fallow,fallowd,fallowctld,fallow-executor} "$state/bin/"
+	cp "$(bin)/libfallow-c.so" "$state/lib/libfallow.so.0"
 	chmod 755 "$state/bin"/* "$state/lib/libfallow.so.0"
 	stage "programs: copied from $(bin)"
 }

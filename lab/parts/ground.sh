@@ -80,14 +80,15 @@ start_daemon() { # NAME [VARIABLE=VALUE ...] PROGRAM ARGUMENTS...
 # itself into the folder of its steps.
 daemon_alive() { # NAME
 	local pid place=/fallow-lab-$id.keep
-	[ "$real_node" = 0 ] || [[ $1 != slurmd.* ]] || place=/${1#slurmd.}_slurmstepd.scope/
+	[ "$real_node" = 0 ] || [[ $1 != slurmd.* ]] || place="$place\|/${1#slurmd.}_slurmstepd.scope/"
 	pid=$(cat "$state/pids/$1" 2>/dev/null) && grep -qs "$place" "/proc/$pid/cgroup" &&
 		! grep -qs '^State:.Z' "/proc/$pid/status"
 }
 
-# Waits until the command succeeds; fails with the end of the daemon's log when it dies first or takes too long.
+# Waits until the command succeeds; fails with the end of the daemon's log when it dies first or takes too long. A real
+# node is usually a machine of QEMU's, where everything takes many times as long.
 wait_until() { # SECONDS NAME WHAT COMMAND...
-	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) name=$2 what=$3
+	local deadline=$((${EPOCHREALTIME/./} + $1 * (real_node == 1 ? 10 : 1) * 1000000)) name=$2 what=$3
 	shift 3
 	until "$@" >/dev/null 2>&1; do
 		daemon_alive "$name" || fail_with_log "$name" "$name ended while waiting until $what"
