@@ -41,7 +41,7 @@ public final class FallowClient: Sendable {
             .lease, lease: options.demand(libraryName: library.name), descriptors: [library.descriptor],
             timeout: options.wait + .seconds(30),
             // Slow, once in a process, and the agents are at work meanwhile.
-            meanwhile: { if options.remote { FabricPreparation.run() } })
+            meanwhile: { if options.isRemote { FabricPreparation.run() } })
         return try Lease(answer: answer, asked: options, client: self)
     }
 
