@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 
 /* The headers declare the entry points; their types serve, their symbols are never linked. */
@@ -24,10 +25,25 @@ static void *resolve(void *handle, const char *name)
 	return symbol;
 }
 
-static void load(void)
+/* libfabric is linked with libraries of every vendor. The constructor of one (libinfinipath) takes over SEGV, BUS, ILL,
+ * ABRT, INT and TERM, which belong to the program: it gets them back. */
+static void *open_library(void)
 {
+	struct sigaction before[NSIG], after;
+	int known[NSIG];
+	for (int number = 1; number < NSIG; number++)
+		known[number] = sigaction(number, NULL, &before[number]) == 0;
 	/* Never closed: providers have threads and exit handlers of their own. */
 	void *handle = dlopen("libfabric.so.1", RTLD_NOW | RTLD_LOCAL);
+	for (int number = 1; number < NSIG; number++)
+		if (known[number] && sigaction(number, NULL, &after) == 0 && after.sa_handler != before[number].sa_handler)
+			sigaction(number, &before[number], NULL);
+	return handle;
+}
+
+static void load(void)
+{
+	void *handle = open_library();
 	if (handle == NULL) {
 		library.error = ENOENT;
 		return;

@@ -2,16 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,13 +18,19 @@
 
 /* ---- the child: async-signal-safe calls only, no allocation, no locks ---- */
 
+static void fail_with(int channel, const struct clinux_spawn_failure *failure) __attribute__((noreturn));
+static void fail_with(int channel, const struct clinux_spawn_failure *failure)
+{
+	while (write(channel, failure, sizeof *failure) < 0 && errno == EINTR)
+		;
+	_exit(127);
+}
+
 static void fail(int channel, int step, int detail) __attribute__((noreturn));
 static void fail(int channel, int step, int detail)
 {
 	struct clinux_spawn_failure failure = {.step = step, .error = errno, .detail = detail};
-	while (write(channel, &failure, sizeof failure) < 0 && errno == EINTR)
-		;
-	_exit(127);
+	fail_with(channel, &failure);
 }
 
 static int write_text(const char *path, const char *text, size_t length)
@@ -109,77 +111,6 @@ static int arrange_descriptors(const struct clinux_spawn_request *request, int c
 	return channel;
 }
 
-static int make_device(const char *path, mode_t mode, dev_t number)
-{
-	if (mknod(path, mode, number) < 0)
-		return -1;
-	return chmod(path, mode & 07777); /* the umask took bits away */
-}
-
-/* A device file kept from the old /dev: its parent folder is made first. */
-static int keep_device(const char *path, const struct stat *status)
-{
-	char copy[256];
-	size_t length = 0;
-	while (path[length] != 0) {
-		if (length + 1 >= sizeof copy) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		copy[length] = path[length];
-		if (path[length] == '/' && length > 0) {
-			copy[length] = 0;
-			if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-				return -1;
-			chmod(copy, 0755);
-			copy[length] = '/';
-		}
-		length++;
-	}
-	if (make_device(path, status->st_mode, status->st_rdev) < 0)
-		return -1;
-	return chown(path, status->st_uid, status->st_gid);
-}
-
-enum { MAX_DEVICES = 32 };
-
-static void make_devices(const struct clinux_spawn_request *request, int channel)
-{
-	struct stat kept[MAX_DEVICES];
-	if (request->device_count > MAX_DEVICES) {
-		errno = E2BIG;
-		fail(channel, CLINUX_STEP_DEVICES, (int)request->device_count);
-	}
-	for (size_t index = 0; index < request->device_count; index++) {
-		if (stat(request->devices[index], &kept[index]) < 0)
-			fail(channel, CLINUX_STEP_DEVICES, (int)index);
-		if (!S_ISCHR(kept[index].st_mode)) {
-			errno = ENODEV;
-			fail(channel, CLINUX_STEP_DEVICES, (int)index);
-		}
-	}
-	static const struct {
-		const char *path;
-		unsigned major, minor;
-	} standard[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-	                {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
-	if (mount("fallow", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_STRICTATIME, "mode=755,size=65536,nr_inodes=128") < 0)
-		fail(channel, CLINUX_STEP_DEVICES, -1);
-	for (size_t index = 0; index < sizeof standard / sizeof standard[0]; index++)
-		if (make_device(standard[index].path, S_IFCHR | 0666, makedev(standard[index].major, standard[index].minor)) < 0)
-			fail(channel, CLINUX_STEP_DEVICES, -1);
-	for (size_t index = 0; index < request->device_count; index++)
-		if (keep_device(request->devices[index], &kept[index]) < 0)
-			fail(channel, CLINUX_STEP_DEVICES, (int)index);
-	if (symlink("/proc/self/fd", "/dev/fd") < 0 || symlink("/proc/self/fd/0", "/dev/stdin") < 0 ||
-	    symlink("/proc/self/fd/1", "/dev/stdout") < 0 || symlink("/proc/self/fd/2", "/dev/stderr") < 0)
-		fail(channel, CLINUX_STEP_DEVICES, -1);
-	/* Pages in here are charged to the lease's cgroup. */
-	if (mkdir("/dev/shm", 0755) < 0 ||
-	    mount("fallow", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") < 0)
-		fail(channel, CLINUX_STEP_DEVICES, -1);
-}
-
 static void reset_signals(void)
 {
 	/* Raw calls: glibc refuses its own two signals, which a parent may have left ignored. All zeros is SIG_DFL in the
@@ -209,33 +140,11 @@ static void become(const struct clinux_spawn_request *request, int channel, int 
 	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0)
 		fail(channel, CLINUX_STEP_SCHEDULER, 0);
 	setpriority(PRIO_PROCESS, 0, 0);
-	if (request->affinity &&
-	    syscall(SYS_sched_setaffinity, 0, request->affinity_size, request->affinity) < 0)
-		fail(channel, CLINUX_STEP_AFFINITY, 0);
 	umask(077);
-	if (request->private_namespaces) {
-		if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-			fail(channel, CLINUX_STEP_NAMESPACE, 0);
-		if (request->private_devices)
-			make_devices(request, channel);
-	}
 	channel = arrange_descriptors(request, channel, moved);
-	for (size_t index = 0; index < request->limit_count; index++) {
-		struct rlimit limit = {.rlim_cur = request->limits[index].soft, .rlim_max = request->limits[index].hard};
-		if (setrlimit(request->limits[index].resource, &limit) < 0)
-			fail(channel, CLINUX_STEP_LIMIT, (int)index);
-	}
-	if (request->change_identity) {
-		/* Raw calls: glibc's wrappers signal every thread, and there is only this one. */
-		if (syscall(SYS_setgroups, request->group_count, request->groups) < 0)
-			fail(channel, CLINUX_STEP_GROUPS, 0);
-		if (syscall(SYS_setresgid, request->gid, request->gid, request->gid) < 0)
-			fail(channel, CLINUX_STEP_GID, 0);
-		if (syscall(SYS_setresuid, request->uid, request->uid, request->uid) < 0)
-			fail(channel, CLINUX_STEP_UID, 0);
-	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		fail(channel, CLINUX_STEP_PRIVILEGES, 0);
+	struct clinux_spawn_failure failure;
+	if (clinux_identity_take(&request->identity, &failure) < 0)
+		fail_with(channel, &failure);
 	/* With the user's own rights: root may not be able to enter a home on NFS. */
 	if (chdir(request->directory) < 0)
 		fail(channel, CLINUX_STEP_DIRECTORY, 0);

@@ -101,9 +101,14 @@ public struct Agent: Sendable {
                 try await group.next()
             } catch is CancellationError {}
             try? await closing.call { shell, reports, harness in
-                shell.revoke(Array(shell.executors.keys), .agentGone)
+                shell.revoke(shell.leaseIDs, .agentGone)
+                shell.parking.close()
                 reports.close()
                 harness.close()
+            }
+            // What is being started makes cgroup folders: it comes first, and ends then.
+            for _ in 0..<200 where (try? await closing.call({ $0.0.parking.birthCount })) ?? 0 > 0 {
+                try? await Task.sleep(for: .milliseconds(10))
             }
             loop.stop()
             group.cancelAll()

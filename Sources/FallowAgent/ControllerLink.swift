@@ -62,9 +62,9 @@ final class ControllerLink: Sendable {
                 }
                 if ContinuousClock.now - lastAnswer > settings.graceLost {
                     door.tell { shell in
-                        guard !shell.executors.isEmpty else { return }
+                        guard !shell.leaseIDs.isEmpty else { return }
                         shell.log.warning("leases end: the co-scheduler has been silent for too long")
-                        shell.revoke(Array(shell.executors.keys), .agentGone)
+                        shell.revoke(shell.leaseIDs, .agentGone)
                     }
                 }
                 try? await Task.sleep(for: .milliseconds(200))

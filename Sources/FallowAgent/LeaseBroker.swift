@@ -1,5 +1,6 @@
 internal import FallowConfiguration
 internal import FallowControl
+internal import FallowHost
 internal import FallowModel
 internal import FallowTransport
 internal import FallowWire
@@ -34,6 +35,8 @@ struct LeaseBroker: Sendable {
     let agentURL: String
     let door: LoopDoor<NodeShell>
     let cache: LibraryCache
+    let identities = IdentityCache()
+    private let places = LibraryPlaces()
     let munge: Munge
     let client: SealedClient
     let log: Logger
@@ -42,10 +45,10 @@ struct LeaseBroker: Sendable {
     /// - Parameter library: as the client opened it; stays the caller's.
     func open(_ wanted: LeaseDemand, user: UserID, library: Int32) async throws -> Opened {
         let demand = try checked(wanted)
-        let cache = cache
-        let sha256 = try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
-            try cache.store(descriptor: library, user: user)
-        }
+        expectExecutor(for: demand)
+        // None of these needs the others: the copy of the library, the user's groups, the grant.
+        async let keeping = keep(library, of: user)
+        async let known = try? identities.identity(of: user)
         let deadline = ContinuousClock.now + .nanoseconds(Int64(demand.waitSeconds * 1e9))
         var attempt = 0
         while true {
@@ -57,6 +60,8 @@ struct LeaseBroker: Sendable {
                     requestID: .random(in: .min ... .max), user: user, fromNode: name, fromAgentURL: agentURL,
                     demand: asking))
             do {
+                let sha256 = try await keeping
+                _ = await known
                 return try await open(granted, sha256: sha256, user: user)
             } catch let error as WireError {
                 try? await client.sendIgnoringReply(
@@ -67,6 +72,25 @@ struct LeaseBroker: Sendable {
                 }
                 try await Task.sleep(for: .milliseconds(100))
             }
+        }
+    }
+
+    /// Copies the library into the cache, from a descriptor of its own: the caller's may be closed while the disk is slow.
+    private func keep(_ library: Int32, of user: UserID) async throws -> String {
+        let source = OwnedDescriptor(fcntl(library, F_DUPFD_CLOEXEC, 0))
+        let cache = cache
+        return try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
+            try cache.store(descriptor: source.number, user: user)
+        }
+    }
+
+    /// The co-scheduler puts a lease on its client's own node where it can: an executor is started meanwhile.
+    private func expectExecutor(for demand: LeaseDemand) {
+        guard !demand.remote, demand.node == nil || demand.node == name else { return }
+        door.tell { shell in
+            let offer = shell.policy.offer(at: shell.now)
+            guard offer.cores >= demand.cpus, offer.memory >= demand.memory else { return }
+            shell.parking.expect(.shm)
         }
     }
 
@@ -135,26 +159,25 @@ struct LeaseBroker: Sendable {
     }
 
     private func open(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> Opened {
-        let receipt = try await decodeGrant(granted.receipt)
         let isLocal = granted.node == name
         var arena: Int32 = -1
         var address: String?
+        let demand: LeaseDemand
+        let secret: String
         if isLocal {
             let grant = try await decodeGrant(granted.grant)
+            (demand, secret) = (grant.demand, grant.secret)
             (address, arena) = try await openHere(grant, sha256: sha256, local: true)
         } else {
-            try await send(library: sha256, of: user, to: granted.agentURL)
-            let opened: ExecutorOpened = try await client.send(
-                .post, granted.agentURL, "/v1/executors",
-                body: ExecutorRequest(grant: granted.grant, librarySHA256: sha256), timeout: .seconds(30))
-            address = opened.address
+            async let receipt = decodeGrant(granted.receipt)
+            address = try await openThere(granted, sha256: sha256, user: user)
+            (demand, secret) = (try await receipt.demand, try await receipt.secret)
         }
-        let demand = receipt.demand
         return Opened(
             lease: LeaseOpened(
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
                 termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: address,
-                secret: receipt.secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
+                secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
                 outputBytes: demand.outputBytes),
             arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
@@ -166,8 +189,12 @@ struct LeaseBroker: Sendable {
             throw WireError(.notFound, "the library \(sha256) is not in this node's cache")
         }
         defer { close(library) }
+        let identity: UserIdentity
+        do {
+            identity = try await identities.identity(of: grant.user)
+        } catch let error as HostError { throw WireError(.internalError, "\(name): \(error)") }
         let address: String? = try await door.callLater { shell, ready in
-            shell.open(grant, library: library, local: local, ready: ready)
+            shell.open(grant, library: library, local: local, identity: identity, ready: ready)
         }
         let id = grant.leaseID
         let arena = try await door.call { shell in
@@ -175,6 +202,23 @@ struct LeaseBroker: Sendable {
         }
         if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
         return (address, arena)
+    }
+
+    /// Has a grant obeyed on another node.
+    private func openThere(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> String? {
+        let place = LibraryPlaces.Place(agentURL: granted.agentURL, user: user, sha256: sha256)
+        if !places.contains(place) { try await send(library: sha256, of: user, to: granted.agentURL) }
+        do {
+            let opened: ExecutorOpened = try await client.send(
+                .post, granted.agentURL, "/v1/executors",
+                body: ExecutorRequest(grant: granted.grant, librarySHA256: sha256), timeout: .seconds(30))
+            places.insert(place)
+            return opened.address
+        } catch let error as WireError where error.code == .notFound {
+            // It was pruned there since: with another grant it is sent anew.
+            guard places.remove(place) else { throw error }
+            throw WireError(.unavailable, error.message)
+        }
     }
 
     private func send(library sha256: String, of user: UserID, to agentURL: String) async throws {

@@ -12,30 +12,30 @@ extension NodeShell {
     /// Longest that an executor may take from its start to its word that it serves.
     static let readyTimeout: Duration = .seconds(20)
 
-    /// Obeys a grant, once: finds room, makes the cgroup, starts the executor, hands it its assignment.
+    /// Obeys a grant, once: finds room, takes an executor or has one started, hands it its assignment.
     ///
     /// - Parameters:
-    ///   - library: a descriptor of the library, opened for reading; stays the caller's.
+    ///   - library: a descriptor of the library, opened for reading; stays the caller's, to close after `ready`.
     ///   - local: whether the client is on this node, so that the transport is shm.
+    ///   - identity: the user, looked up beforehand: a name service may take long, and this runs on the loop.
     ///   - ready: called on the loop, once: with the executor's address (nil with shm), or why there is none; everything is
     ///     cleaned up then.
-    func open(_ grant: Grant, library: Int32, local: Bool, ready: @escaping (Result<String?, WireError>) -> Void) {
-        let executor: RunningExecutor
+    func open(
+        _ grant: Grant, library: Int32, local: Bool, identity: UserIdentity,
+        ready: @escaping (Result<String?, WireError>) -> Void
+    ) {
         do {
-            executor = try start(grant, library: library, local: local)
-        } catch { return ready(.failure(error)) }
-        executors[grant.leaseID] = executor
-        do {
-            try watch(executor)
-        } catch {
-            revoke([grant.leaseID], .executorDied, detail: "\(error)")
-            return ready(.failure(error))
-        }
-        executor.onReady = ready
-        onChange()
+            let (placement, geometry) = try admit(grant)
+            let start = LeaseStart(
+                grant: grant, placement: placement, geometry: geometry, identity: identity, library: library,
+                transport: local ? .shm : .fabric, ready: ready)
+            starting[grant.leaseID] = start
+            findExecutor(for: start)
+        } catch { ready(.failure(error)) }
     }
 
-    private func start(_ grant: Grant, library: Int32, local: Bool) throws(WireError) -> RunningExecutor {
+    /// Checks a grant and takes its place on the node.
+    private func admit(_ grant: Grant) throws(WireError) -> (Placement, ArenaGeometry) {
         let now = now
         guard grant.node == name else {
             throw WireError(.refused, "the grant is for node \(grant.node), this is \(name)")
@@ -48,78 +48,98 @@ extension NodeShell {
             slotCount: grant.demand.slotCount, inputBytes: grant.demand.inputBytes,
             outputBytes: grant.demand.outputBytes)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
-        let placement: Placement
         ledger.advance(to: now, as: policy)
         do {
-            placement = try policy.open(
+            let placement = try policy.open(
                 grant.leaseID, user: grant.user, cores: grant.demand.cpus, memory: grant.demand.memory,
                 termEnds: grant.termEnds, now: now)
+            return (placement, geometry)
         } catch {
             refused(grant, at: now, "\(error)")
             throw WireError(.noCapacity, "\(name): \(error)")
         }
-        do {
-            return try spawnExecutor(grant, placement, geometry, library: library, local: local, now: now)
-        } catch {
-            log.error("no executor for a lease", metadata: ["lease": "\(grant.leaseID)", "error": "\(error)"])
-            if let folder = tree.existing(grant.leaseID) { try? folder.remove() }
-            policy.close(grant.leaseID)
-            refused(grant, at: now, "\(error)")
-            throw (error as? WireError) ?? WireError(.internalError, "\(name): \(error)")
-        }
     }
 
     /// Lets the co-scheduler know at once that a grant came to nothing, so that its capacity is free again.
-    private func refused(_ grant: Grant, at now: Timestamp, _ why: String) {
+    func refused(_ grant: Grant, at now: Timestamp, as reason: LeaseEnd = .withdrawn, _ why: String) {
         let lease = LeaseReport(
             leaseID: grant.leaseID, user: grant.user, cores: AbstractCoreSet(), memory: .zero, startedAt: now,
             termEnds: grant.termEnds, beneath: nil, usedCoreSeconds: 0, libraryName: grant.demand.libraryName)
-        outbox.add(LeaseEnded(lease: lease, at: now, reason: .withdrawn, detail: why))
+        outbox.add(LeaseEnded(lease: lease, at: now, reason: reason, detail: why))
         onChange()
     }
 
-    private func spawnExecutor(
-        _ grant: Grant, _ placement: Placement, _ geometry: ArenaGeometry, library: Int32, local: Bool, now: Timestamp
-    ) throws -> RunningExecutor {
-        let identity = try UserIdentity.resolve(grant.user)
-        let cpus = settings.coreMapping == .logical ? nil : coreMap.cpus(of: placement.cores)
-        let cgroup = try tree.create(
-            grant.leaseID,
-            limits: LeaseLimits(
+    private func findExecutor(for start: LeaseStart) {
+        start.executors += 1
+        parking.take(start.transport) { [weak self] found in self?.found(found, for: start) }
+    }
+
+    private func found(_ found: Result<ParkedExecutor, any Error>, for start: LeaseStart) {
+        guard starting[start.grant.leaseID] === start else {
+            // The lease ended while its executor was being started, which knows nothing of it.
+            if case .success(let one) = found { parking.giveBack(one) }
+            return
+        }
+        do {
+            let one = try found.get()
+            if start.executors == 1 { start.wasParked = one.wasParked }
+            start.note("found")
+            do {
+                let executor = try assign(start, to: one)
+                starting[start.grant.leaseID] = nil
+                executors[start.grant.leaseID] = executor
+                try watch(executor)
+                onChange()
+            } catch {
+                if executors[start.grant.leaseID] == nil { one.end() }
+                throw error
+            }
+        } catch {
+            if executors[start.grant.leaseID] != nil {
+                revoke([start.grant.leaseID], .executorDied, detail: "\(error)")
+            } else if case .success = found, start.executors < LeaseStart.executorsTried {
+                findExecutor(for: start)
+            } else {
+                giveUp(start, error)
+            }
+        }
+    }
+
+    private func giveUp(_ start: LeaseStart, _ error: any Error) {
+        log.error("no executor for a lease", metadata: ["lease": "\(start.grant.leaseID)", "error": "\(error)"])
+        starting[start.grant.leaseID] = nil
+        policy.close(start.grant.leaseID)
+        refused(start.grant, at: now, "\(error)")
+        start.finish(.failure((error as? WireError) ?? WireError(.internalError, "\(name): \(error)")))
+    }
+
+    /// Limits an executor's cgroup to the lease, and tells it what it is for and whom to become.
+    private func assign(_ start: LeaseStart, to one: ParkedExecutor) throws -> RunningExecutor {
+        let grant = start.grant
+        let cpus = settings.coreMapping == .logical ? nil : coreMap.cpus(of: start.placement.cores)
+        try tree.limit(
+            one.cgroup,
+            to: LeaseLimits(
                 cpus: cpus, cpuQuotaCores: grant.demand.cpus, memory: grant.demand.memory,
                 processes: settings.executorProcesses))
-        let arena = local ? try ShmArena.create(geometry: geometry, workers: grant.demand.cpus) : nil
-        let (ours, theirs) = try LocalConnection.pair(type: .seqpacket)
-        defer { theirs.close() }
-        let (output, writer) = try OutputTail.make(on: loop)
-        defer { Glibc.close(writer) }
+        let isLocal = start.transport == .shm
+        let arena = isLocal ? try ShmArena.create(geometry: start.geometry, workers: grant.demand.cpus) : nil
         let assignment = ExecutorAssignment(
             leaseID: grant.leaseID, secret: grant.secret, workers: grant.demand.cpus, cpus: cpus ?? MachineCPUSet(),
-            transport: local ? .shm : .fabric, bindAddress: local ? nil : settings.dataAddress,
-            slotCount: geometry.slotCount, inputBytes: geometry.inputBytes, outputBytes: geometry.outputBytes,
-            libraryName: grant.demand.libraryName,
-            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000))
-        let descriptors = [library] + (arena.map { [$0.descriptor] } ?? [])
-        guard try ours.send(encodeJSON(assignment), descriptors: descriptors) != nil else {
+            transport: start.transport, bindAddress: isLocal ? nil : settings.dataAddress,
+            slotCount: start.geometry.slotCount, inputBytes: start.geometry.inputBytes,
+            outputBytes: start.geometry.outputBytes, libraryName: grant.demand.libraryName,
+            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000),
+            entry: ExecutorEntry(
+                uid: grant.user, gid: start.identity.gid, groups: start.identity.groups, name: start.identity.name,
+                home: start.identity.home, cgroups: one.cgroup.membership, openFiles: settings.executorOpenFiles,
+                fileSize: settings.executorFileSize))
+        let descriptors = [start.library] + (arena.map { [$0.descriptor] } ?? [])
+        guard try one.control.send(encodeJSON(assignment), descriptors: descriptors) != nil else {
             throw WireError(.internalError, "an executor's control socket took no assignment")
         }
-        let spawned = try spawn(
-            SpawnRequest(
-                executable: settings.executorPath,
-                environment: [
-                    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": identity.home, "USER": identity.name,
-                    "LOGNAME": identity.name, "LANG": "C.UTF-8", "FALLOW_LEASE": "\(grant.leaseID)",
-                    "OMP_NUM_THREADS": "1", "SWIFT_BACKTRACE": "enable=no",
-                ],
-                descriptors: [1: writer, 2: writer, 3: theirs.descriptor], identity: identity,
-                cgroupProcsFiles: cgroup.procsFiles, affinity: cpus,
-                limits: SpawnRequest.Limits(
-                    openFiles: settings.executorOpenFiles, fileSize: settings.executorFileSize),
-                isolation: .namespacesAndDevices()))
-        return RunningExecutor(
-            grant: grant, placement: placement, cgroup: cgroup,
-            process: ProcessHandle(child: spawned.pid, descriptor: spawned.descriptor), control: ours, arena: arena,
-            startedAt: now, output: output)
+        start.note("assigned")
+        return RunningExecutor(start, in: one, arena: arena, startedAt: now)
     }
 
     private func watch(_ executor: RunningExecutor) throws(WireError) {
@@ -134,14 +154,15 @@ extension NodeShell {
         } catch { throw WireError(.internalError, "\(error)") }
         executor.watches.append(
             loop.after(Self.readyTimeout) { [weak self] in
-                guard let self, let executor = executors[id], let ready = executor.onReady else { return }
-                executor.onReady = nil
+                guard let self, let executor = executors[id], let start = executor.opening else { return }
+                executor.opening = nil
                 revoke([id], .executorDied)
-                ready(.failure(WireError(.libraryUnusable, "the library did not load within \(Self.readyTimeout)")))
+                start.finish(
+                    .failure(WireError(.libraryUnusable, "the library did not load within \(Self.readyTimeout)")))
             })
     }
 
-    /// The executor's one report, or the end of its control socket.
+    /// What the executor says: that it has entered its lease, that it serves or cannot; or the end of its control socket.
     private func heard(_ id: LeaseID) {
         guard let executor = executors[id] else { return }
         var buffer = [UInt8](repeating: 0, count: 16_384)
@@ -155,20 +176,54 @@ extension NodeShell {
             executor.watches.append(loop.after(.milliseconds(20)) { [weak self] in self?.exited(id) })
             return
         }
-        guard let ready = executor.onReady else { return exited(id) }
-        executor.onReady = nil
+        guard let start = executor.opening else { return exited(id) }
         let report: ExecutorReport
         do {
             report = try decodeJSON(ExecutorReport.self, from: Array(buffer[..<received.count]))
         } catch {
+            executor.opening = nil
             revoke([id], .executorDied)
-            return ready(.failure(WireError(.internalError, "the executor's report makes no sense: \(error)")))
+            return start.finish(
+                .failure(WireError(.internalError, "the executor's report makes no sense: \(error)")))
+        }
+        if report.isPrepared == true { return }
+        start.microseconds.merge(report.microseconds ?? [:]) { $1 }
+        if report.hasEntered == true {
+            executor.hasEntered = true
+            return start.note("entered")
         }
         if let error = report.error {
+            if tryAnother(executor, start) { return }
+            executor.opening = nil
             revoke([id], .executorDied)
-            return ready(.failure(error))
+            return start.finish(.failure(error))
         }
-        ready(.success(report.address))
+        executor.opening = nil
+        start.note("ready")
+        log.debug(
+            "lease begins",
+            metadata: [
+                "lease": "\(id)", "user": "\(executor.grant.user)", "pid": "\(executor.process.pid)",
+                "cgroup": "\(executor.cgroup.lease)", "parked": "\(start.wasParked)",
+                "us": "\(start.microseconds.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))",
+            ])
+        start.finish(.success(report.address))
+    }
+
+    /// An executor that never entered its lease has run nothing of the user's: another takes its place, and nobody is told.
+    private func tryAnother(_ executor: RunningExecutor, _ start: LeaseStart) -> Bool {
+        guard !executor.hasEntered, start.executors < LeaseStart.executorsTried else { return false }
+        log.notice("an executor died before its lease; another takes its place", metadata: ["lease": "\(executor.leaseID)"])
+        executors[executor.leaseID] = nil
+        executor.opening = nil
+        for token in executor.watches { loop.cancel(token) }
+        executor.watches = []
+        executor.control.close()
+        executor.cgroup.kill()
+        bury(executor)
+        starting[executor.leaseID] = start
+        findExecutor(for: start)
+        return true
     }
 
     /// The executor's process, or its end of the control socket, is gone.
@@ -183,17 +238,22 @@ extension NodeShell {
             executor.watches = [loop.after(.milliseconds(300)) { [weak self] in self?.revoke([id], .clientGone) }]
             return
         }
+        if let start = executor.opening, tryAnother(executor, start) { return }
         let outOfMemory = executor.cgroup.usage().oomKills > 0
         let how = exit.map { "the executor \($0)" } ?? "the executor closed its control socket"
         let detail = how + (executor.output.lastLine.map { "; it last said: \($0)" } ?? "")
-        let ready = executor.onReady
-        executor.onReady = nil
+        let start = executor.opening
+        executor.opening = nil
         revoke([id], outOfMemory ? .outOfMemory : .executorDied, detail: detail)
         let why =
             outOfMemory
             ? "\(grant.demand.memory) of memory was used up while the library was loaded: ask for more"
             : "the library could not be loaded: \(detail)"
-        ready?(.failure(WireError(.libraryUnusable, why)))
+        start?.finish(
+            .failure(
+                executor.hasEntered
+                    ? WireError(.libraryUnusable, why)
+                    : WireError(.internalError, "\(name): the executor did not enter its lease: \(detail)")))
     }
 }
 

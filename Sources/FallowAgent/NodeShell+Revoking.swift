@@ -15,14 +15,15 @@ extension NodeShell {
     /// - Returns: processes that did not die; they are frozen and their cores withheld.
     @discardableResult
     func revoke(_ ids: [LeaseID], _ reason: LeaseEnd, detail: String? = nil) -> Int {
+        withdrawStarting(ids, reason)
         let going = ids.compactMap { executors.removeValue(forKey: $0) }
         guard !going.isEmpty else { return 0 }
         let now = now
         ledger.advance(to: now, as: policy)
         for executor in going { executor.arena?.markEnded(reason.arenaReason) }
-        let vacated = tree.vacate(going.map(\.leaseID), within: Self.vacateTimeout)
+        let vacated = tree.vacate(going.map(\.cgroup.lease), within: Self.vacateTimeout)
         for executor in going {
-            let stuck = vacated.stuck[executor.leaseID]
+            let stuck = vacated.stuck[executor.cgroup.lease]
             finish(executor, reason, stuck == nil ? detail : "processes did not die: \(stuck!)", at: now)
             policy.close(executor.leaseID, stuck: stuck != nil)
             if let stuck {
@@ -49,16 +50,31 @@ extension NodeShell {
                 "lease": "\(executor.leaseID)", "user": "\(executor.grant.user)", "reason": "\(reason.rawValue)",
                 "detail": "\(detail ?? "-")",
             ])
-        if let ready = executor.onReady {
-            executor.onReady = nil
-            ready(
-                .failure(WireError(.unavailable, "the lease ended before its executor was ready: \(reason.rawValue)")))
+        if let start = executor.opening {
+            executor.opening = nil
+            start.finish(.failure(Self.endedEarly(reason)))
         } else {
             onLeaseEnd(executor, reason, detail)
         }
         // Pages cost time, about 0.1 s a GiB, and whoever waits for the cores need not wait for them.
         loop.after(.zero) { [weak self] in self?.reclaimArena(of: executor) }
         bury(executor)
+    }
+
+    /// Leases that have no executor yet: nothing of them runs.
+    private func withdrawStarting(_ ids: [LeaseID], _ reason: LeaseEnd) {
+        for id in ids {
+            guard let start = starting.removeValue(forKey: id) else { continue }
+            let now = now
+            ledger.advance(to: now, as: policy)
+            policy.close(id)
+            refused(start.grant, at: now, as: reason, "it had no executor yet")
+            start.finish(.failure(Self.endedEarly(reason)))
+        }
+    }
+
+    private static func endedEarly(_ reason: LeaseEnd) -> WireError {
+        WireError(.unavailable, "the lease ended before its executor was ready: \(reason.rawValue)")
     }
 
     private func reclaimArena(of executor: RunningExecutor) {
@@ -68,7 +84,7 @@ extension NodeShell {
     }
 
     /// Reaps the process and removes the folder; again a little later while that is not possible yet.
-    private func bury(_ executor: RunningExecutor) {
+    func bury(_ executor: RunningExecutor) {
         let reaped = executor.process.checkExit() != nil
         let removed = (try? executor.cgroup.remove()) != nil
         executor.output.close()

@@ -18,8 +18,12 @@ final class NodeShell {
     let log: Logger
     var policy: NodePolicy
     var ledger = UseLedger()
-    /// Executors that run, or that are being started.
+    /// Executors that run, or have been told to.
     var executors: [LeaseID: RunningExecutor] = [:]
+    /// Leases that have their place and no executor yet.
+    var starting: [LeaseID: LeaseStart] = [:]
+    /// Executors without a lease.
+    let parking: ParkingLot
     /// Executors that were killed and whose exit has not been seen yet.
     var dying: [LeaseID: RunningExecutor] = [:]
     var sampler = JobSampler()
@@ -41,9 +45,13 @@ final class NodeShell {
         self.tree = tree
         self.log = log
         coreMap = CoreMap(cpusOfCores: topology.cpusOfCores)
+        let cores = settings.nodeCores ?? topology.cpusOfCores.count
+        parking = ParkingLot(
+            birth: ExecutorBirth(tree: tree, executorPath: settings.executorPath),
+            maximum: settings.executorParked ?? min(cores, Settings.parkedAtMost), loop: loop, log: log)
         policy = NodePolicy(
             rules: NodeRules(
-                cores: settings.nodeCores ?? topology.cpusOfCores.count,
+                cores: cores,
                 memory: settings.nodeMemory ?? topology.memory,
                 switches: LendingSwitches(unallocated: settings.lendUnallocated, lent: settings.lendLent),
                 window: settings.window, keepCores: settings.keepCores,
@@ -66,12 +74,24 @@ final class NodeShell {
         let now = now
         sample(now: now)
         carryOut(policy.onTick(now: now))
+        tickParking(now: now)
         obeyed = obeyed.filter { $0.value > now }
         if !policy.withheld.isEmpty, dying.isEmpty {
             policy.releaseWithheld()
             log.notice("what was stuck is gone; its cores may be lent again")
         }
         removeBreakers()
+    }
+
+    /// Every lease, those included that have no executor yet.
+    var leaseIDs: [LeaseID] { Array(executors.keys) + Array(starting.keys) }
+
+    private func tickParking(now: Timestamp) {
+        // Where nothing is on offer and nothing leased, no lease can begin: the node is full, or not ours to lend.
+        let mayLend =
+            policy.standstill(at: now) == nil && (!policy.leases.isEmpty || policy.offer(at: now).cores > 0)
+        parking.tick(
+            mayLend: mayLend, memoryPressurePercent: Pressure.read()?.memory?.some.averageOver10sPercent)
     }
 
     /// The plugin's circuit breakers: a healthy agent removes them before it lends again.

@@ -15,26 +15,27 @@ final class OutputTail {
     private var token: EventLoop.Token?
     private let loop: EventLoop
 
-    /// Makes the pipe.
-    /// - Returns: the tail, and the writing end, which the caller closes after the spawn.
-    static func make(on loop: EventLoop) throws(LocalError) -> (tail: OutputTail, writer: Int32) {
+    /// Makes the pipe. From any thread.
+    /// - Returns: the end to read from, nonblocking, and the one to write to; both the caller's to close.
+    static func makePipe() throws(LocalError) -> (reader: Int32, writer: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw LocalError(.system, "cannot make a pipe", errorNumber: errno) }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
-        do {
-            return (try OutputTail(reading: ends[0], loop: loop), ends[1])
-        } catch {
-            Glibc.close(ends[0])
-            Glibc.close(ends[1])
-            throw error
+        guard pipe2(&ends, O_CLOEXEC) == 0 else {
+            throw LocalError(.system, "cannot make a pipe", errorNumber: errno)
         }
+        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+        return (ends[0], ends[1])
     }
 
-    private init(reading descriptor: Int32, loop: EventLoop) throws(LocalError) {
+    /// Takes over the reading end, also when it throws.
+    init(reading descriptor: Int32, loop: EventLoop) throws(LocalError) {
         self.descriptor = descriptor
         self.loop = loop
-        token = try loop.watch(descriptor, .readable) { [weak self] _ in self?.read() }
+        do {
+            token = try loop.watch(descriptor, .readable) { [weak self] _ in self?.read() }
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
     }
 
     deinit { close() }

@@ -89,11 +89,11 @@ struct PeerServer: Sendable {
         let (_, from) = try context.requireDaemon()
         let notice = try await request.json(LeaseEndNotice.self)
         try await door.call { shell -> Result<Void, WireError> in
-            guard let executor = shell.executors[notice.leaseID] else { return .success(()) }
-            guard executor.grant.clientNode == from else {
+            let grant = shell.executors[notice.leaseID]?.grant ?? shell.starting[notice.leaseID]?.grant
+            guard let grant else { return .success(()) }
+            guard grant.clientNode == from else {
                 return .failure(
-                    WireError(.refused, "the lease belongs to a client on \(executor.grant.clientNode), not on \(from)")
-                )
+                    WireError(.refused, "the lease belongs to a client on \(grant.clientNode), not on \(from)"))
             }
             shell.revoke([notice.leaseID], notice.reason)
             return .success(())

@@ -24,23 +24,25 @@ final class RunningExecutor {
     var watches: [EventLoop.Token] = []
     /// It ended by itself because its clients left.
     var isLeaving = false
-    /// Told once, when the executor serves or cannot.
-    var onReady: ((Result<String?, WireError>) -> Void)?
+    /// It is its user now; what it does from here on is the library's doing.
+    var hasEntered = false
+    /// What it serves for, while somebody waits for its word: told once, when it serves or cannot.
+    var opening: LeaseStart?
 
     var leaseID: LeaseID { grant.leaseID }
 
     init(
-        grant: Grant, placement: Placement, cgroup: LeaseCgroup, process: ProcessHandle, control: LocalConnection,
-        arena: ShmArena?, startedAt: Timestamp, output: OutputTail
+        _ opening: LeaseStart, in parked: ParkedExecutor, arena: ShmArena?, startedAt: Timestamp
     ) {
-        self.grant = grant
-        self.placement = placement
-        self.cgroup = cgroup
-        self.process = process
-        self.control = control
+        self.opening = opening
+        grant = opening.grant
+        placement = opening.placement
+        cgroup = parked.cgroup
+        process = parked.process
+        control = parked.control
+        output = parked.output
         self.arena = arena
         self.startedAt = startedAt
-        self.output = output
     }
 
     /// The lease as reports show it.

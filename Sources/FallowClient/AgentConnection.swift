@@ -46,15 +46,17 @@ final class AgentConnection: Sendable {
     }
 
     /// Sends a request and waits for its answer, at most for the time-out.
+    /// - Parameter meanwhile: what can be done while the agent is at it.
     /// - Returns: an answer that is not `.error`; its descriptors are the caller's.
     func exchange(
         _ kind: LocalRequest.Kind, lease: LeaseDemand? = nil, leaseID: LeaseID? = nil, termSeconds: Double? = nil,
-        descriptors: [Int32] = [], timeout: Duration
+        descriptors: [Int32] = [], timeout: Duration, meanwhile: () -> Void = {}
     ) throws(FallowError) -> Answer {
         let deadline = monotonicNanoseconds() + timeout.nanoseconds
         let id = try send(
             LocalRequest(id: 0, kind: kind, lease: lease, leaseID: leaseID, termSeconds: termSeconds),
             descriptors: descriptors, isAwaited: true)
+        meanwhile()
         while true {
             let (answer, fault) = state.withLock { state in
                 Self.pump(&state)

@@ -1,5 +1,6 @@
 public import FallowWire
 internal import Glibc
+internal import TransportFabric
 
 /// The connection to this node's agent; the door to everything else.
 ///
@@ -38,7 +39,9 @@ public final class FallowClient: Sendable {
         let library = try LibraryDescriptor.open(path: path)
         let answer = try agent.exchange(
             .lease, lease: options.demand(libraryName: library.name), descriptors: [library.descriptor],
-            timeout: options.wait + .seconds(30))
+            timeout: options.wait + .seconds(30),
+            // Slow, once in a process, and the agents are at work meanwhile.
+            meanwhile: { if options.isRemote { FabricPreparation.run() } })
         return try Lease(answer: answer, asked: options, client: self)
     }
 

@@ -84,6 +84,17 @@ extension ConfigurationKey {
         whole("executor.open_files", "open files of one process of a lease", \.executorOpenFiles, 16...1_048_576),
         amount("executor.file_size", "size of a file that a function may write", \.executorFileSize),
         seconds("executor.poll", "seconds that a worker polls before it sleeps", \.executorPoll),
+        ConfigurationKey(
+            name: "executor.parked",
+            meaning: "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8",
+            form: "auto, or a whole number from 0 to 256",
+            get: { $0.executorParked.map { "\($0)" } ?? "auto" },
+            set: { settings, text in
+                let count = Int(text).flatMap { (0...256).contains($0) ? $0 : nil }
+                guard text == "auto" || count != nil else { return false }
+                settings.executorParked = count
+                return true
+            }),
         seconds("slurm.poll_interval", "seconds between fallowctld's questions to slurmctld", \.slurmPollInterval),
     ]
 }

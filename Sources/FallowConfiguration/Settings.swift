@@ -47,6 +47,9 @@ public struct Settings: Sendable, Equatable {
     public var executorOpenFiles = 256
     public var executorFileSize: ByteCount = .gibibytes(1)
     public var executorPoll: Duration = .microseconds(100)
+    /// Executors that stand ready for leases, at most; nil: as many as the node has cores, up to `parkedAtMost`.
+    public var executorParked: Int?
+    public static let parkedAtMost = 8
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
 

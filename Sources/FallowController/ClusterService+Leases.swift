@@ -7,7 +7,7 @@ internal import FallowWire
 extension ClusterService {
     /// Grants a lease now, or waits for capacity as long as the demand says.
     ///
-    /// - Returns: the grant, written to the ledger, and where its node's agent listens.
+    /// - Returns: the grant, on its way to the ledger (`Ledger.settle`), and where its node's agent listens.
     func lease(_ request: LeaseRequest) async throws -> (grant: Grant, agentURL: String) {
         let now = Timestamp.now
         var result = attempt(request, now)
@@ -22,7 +22,6 @@ extension ClusterService {
             }
         }
         let grant = try result.get()
-        await ledger.settle()
         return (grant, policy.agentURL(of: grant.node) ?? "")
     }
 

@@ -1,4 +1,5 @@
 internal import FallowLocal
+internal import FallowModel
 internal import FallowWire
 internal import FoundationEssentials
 internal import Glibc
@@ -24,12 +25,13 @@ struct ControlChannel {
     /// For the lifeline, once nothing else is received here.
     var descriptor: Int32 { connection.descriptor }
 
-    /// Receives the assignment and the descriptors that came with it, which the caller owns.
-    /// - Throws: `.unavailable` when nothing came in time or the agent left; `.invalid` when what came is no assignment.
-    func receiveAssignment(timeout: Duration) throws(WireError) -> (ExecutorAssignment, descriptors: [Int32]) {
-        guard connection.waitReadable(timeout: timeout) else {
-            throw WireError(.unavailable, "no assignment came within \(timeout)")
-        }
+    /// Whether something has come.
+    var hasPacket: Bool { connection.waitReadable(timeout: .zero) }
+
+    /// Waits for the assignment, as long as the agent holds the other end, and takes it with its descriptors, which the caller owns.
+    /// - Throws: `.unavailable` when the agent left; `.invalid` when what came is no assignment.
+    func receiveAssignment() throws(WireError) -> (ExecutorAssignment, descriptors: [Int32]) {
+        while !connection.waitReadable(timeout: .seconds(86_400)) {}
         let packet = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.largestPacketBytes, alignment: 16)
         defer { packet.deallocate() }
         let count: Int
@@ -50,6 +52,17 @@ struct ControlChannel {
             for descriptor in descriptors { close(descriptor) }
             throw WireError(.invalid, "the assignment is not the JSON of an ExecutorAssignment: \(error)")
         }
+    }
+
+    /// Encodes and decodes an assignment as it will come.
+    static func rehearse() {
+        let sample = ExecutorAssignment(
+            leaseID: LeaseID(1), secret: "", workers: 1, cpus: MachineCPUSet([0]), transport: .shm, bindAddress: "",
+            slotCount: 1, inputBytes: 1, outputBytes: 1, libraryName: "", pollMicroseconds: 1,
+            entry: ExecutorEntry(
+                uid: UserID(1), gid: 1, groups: [1], name: "", home: "", cgroups: ["": ""], openFiles: 1, fileSize: .zero))
+        guard let bytes = try? JSONEncoder().encode(sample) else { return }
+        _ = try? JSONDecoder().decode(ExecutorAssignment.self, from: bytes)
     }
 
     /// Sends the report. Best effort: an agent that is gone is the lifeline's business.

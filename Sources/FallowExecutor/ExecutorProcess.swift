@@ -10,9 +10,14 @@ internal import TransportShm
 /// limits or terms: the lease's cgroup and the agent do.
 public enum ExecutorProcess {
     /// Runs in this process until the client has left; meanwhile the end of the control socket ends the process.
-    /// - Parameter controlDescriptor: one end of a `SOCK_SEQPACKET` pair whose other end the agent holds.
+    ///
+    /// Until the assignment has come and, where it names a user, the process has become that user, there is one thread, and
+    /// nothing of any user's is in here.
+    /// - Parameters:
+    ///   - controlDescriptor: one end of a `SOCK_SEQPACKET` pair whose other end the agent holds.
+    ///   - prepares: the transport (its name in JSON) to load ahead while no assignment is there; nil: none.
     /// - Returns: the process's exit code (`ExecutorExit`).
-    public static func run(controlDescriptor: Int32) -> Int32 {
+    public static func run(controlDescriptor: Int32, prepares: String? = nil) -> Int32 {
         // What functions print goes to a bounded file or pipe: when that is full or gone, printing fails, and no more.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
@@ -27,27 +32,51 @@ public enum ExecutorProcess {
             say(error.message)
             return ExecutorExit.noAssignment.rawValue
         }
+        if let transport = prepares.flatMap(TransportKind.init(rawValue:)) { Preparation.run(transport, channel) }
+        let assignment: ExecutorAssignment
+        let descriptors: [Int32]
         do throws(WireError) {
-            let (assignment, descriptors) = try channel.receiveAssignment(timeout: .seconds(10))
-            try Lifeline.watch(channel.descriptor)
-            try assignment.check(descriptorCount: descriptors.count)
-            let library = try FunctionLibrary(descriptor: descriptors[0], name: assignment.libraryName)
-            let crew = Crew(assignment: assignment, library: library)
-            switch assignment.transport {
-            case .shm:
-                try crew.start(arena: descriptors[1])
-                channel.send(ExecutorReport())
-            case .fabric:
-                let listener = try crew.listen()
-                channel.send(ExecutorReport(address: listener.address))
-                try crew.accept(from: listener)
-            }
-            return crew.join().rawValue
+            (assignment, descriptors) = try channel.receiveAssignment()
+        } catch {
+            if error.code != .unavailable { say(error.message) }
+            channel.send(ExecutorReport(error: error))
+            return ExecutorExit.noAssignment.rawValue
+        }
+        do throws(WireError) {
+            return try serve(assignment, descriptors, channel).rawValue
         } catch {
             say(error.message)
             channel.send(ExecutorReport(error: error))
             return ExecutorExit.unusable.rawValue
         }
+    }
+
+    private static func serve(
+        _ assignment: ExecutorAssignment, _ descriptors: [Int32], _ channel: ControlChannel
+    ) throws(WireError) -> ExecutorExit {
+        var clock = PhaseClock()
+        if let entry = assignment.entry {
+            try Entry.take(entry, cpus: assignment.cpus, leaseID: assignment.leaseID)
+            clock.note("entering")
+            channel.send(ExecutorReport(hasEntered: true))
+        }
+        try Lifeline.watch(channel.descriptor)
+        try assignment.check(descriptorCount: descriptors.count)
+        let library = try FunctionLibrary(descriptor: descriptors[0], name: assignment.libraryName)
+        clock.note("loading")
+        let crew = Crew(assignment: assignment, library: library)
+        switch assignment.transport {
+        case .shm:
+            try crew.start(arena: descriptors[1])
+            clock.note("attaching")
+            channel.send(ExecutorReport(microseconds: clock.microseconds))
+        case .fabric:
+            let listener = try crew.listen()
+            clock.note("listening")
+            channel.send(ExecutorReport(address: listener.address, microseconds: clock.microseconds))
+            try crew.accept(from: listener)
+        }
+        return crew.join()
     }
 
     private static func say(_ message: String) {

@@ -67,24 +67,38 @@ public final class CgroupTree: Sendable {
     /// Makes a lease's cgroup with its limits, empty. Nothing is left behind when it fails.
     public func create(_ lease: LeaseID, limits: LeaseLimits) throws(HostError) -> LeaseCgroup {
         try LeaseLimitWriter.check(limits, missing: missingControllers)
+        let cgroup = try create(lease)
+        do throws(HostError) {
+            try limit(cgroup, to: limits)
+        } catch {
+            try? cgroup.remove()
+            throw error
+        }
+        return cgroup
+    }
+
+    /// Makes a cgroup that a process can enter and that limits nothing yet: for an executor that waits for its lease.
+    /// Nothing is left behind when it fails.
+    public func create(_ lease: LeaseID) throws(HostError) -> LeaseCgroup {
         let cgroup = self.cgroup(for: lease)
         for (index, folder) in cgroup.folders.enumerated() {
             do throws(HostError) {
                 guard try HostFile.makeFolder(folder.path) else {
                     throw HostError(.exists, "the lease \(lease) has a cgroup already", path: folder.path)
                 }
+                try LeaseLimitWriter.prepare(folder)
             } catch {
-                for made in cgroup.folders[..<index] { rmdir(made.path) }
+                for made in cgroup.folders[...index] where error.code != .exists || made != folder { rmdir(made.path) }
                 throw error
             }
         }
-        do throws(HostError) {
-            for folder in cgroup.folders { try LeaseLimitWriter.apply(limits, to: folder) }
-        } catch {
-            try? cgroup.remove()
-            throw error
-        }
         return cgroup
+    }
+
+    /// Holds a cgroup to limits, whether anything runs in it already or not.
+    public func limit(_ cgroup: LeaseCgroup, to limits: LeaseLimits) throws(HostError) {
+        try LeaseLimitWriter.check(limits, missing: missingControllers)
+        for folder in cgroup.folders { try LeaseLimitWriter.apply(limits, to: folder) }
     }
 
     /// The cgroup of a lease that exists, as after a restart; nil when there is none.

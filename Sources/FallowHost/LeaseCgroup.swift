@@ -3,18 +3,38 @@ internal import Glibc
 
 /// One lease's cgroup: a folder of the same name in every hierarchy in use.
 ///
+/// The name is the lease's id, or, where the executor was started before its lease was known, a number of its own: a
+/// cgroup that is in use cannot be renamed, and moving a process between cgroups waits for every CPU (an RCU grace period).
+///
 /// A value that names folders; the kernel holds the state. Nothing here blocks but where it says so.
 public struct LeaseCgroup: Sendable, Hashable {
     public let lease: LeaseID
     struct Folder: Sendable, Hashable {
         let path: String
         let hierarchy: CgroupHierarchy
+
+        var parent: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
     }
     /// The one that kills and freezes comes first.
     let folders: [Folder]
 
     /// The files a process writes itself into to be wholly in the lease, in this order: what `SpawnRequest.cgroupProcsFiles` wants.
     public var procsFiles: [String] { folders.map { "\($0.path)/cgroup.procs" } }
+
+    /// Where a process in it stands by its own /proc/self/cgroup: a controller's name, or nothing for cgroup v2, and the path
+    /// from the mount on, with which the line ends.
+    public var membership: [String: String] {
+        var lines: [String: String] = [:]
+        for folder in folders {
+            let path = String(folder.path.dropFirst(folder.hierarchy.mount.count))
+            if folder.hierarchy.isUnified {
+                lines[""] = path
+            } else {
+                for controller in folder.hierarchy.controllers { lines[controller.rawValue] = path }
+            }
+        }
+        return lines
+    }
 
     /// The folder that kills and freezes: in the v2 hierarchy if there is one, else in v1's freezer.
     var killer: CgroupKiller { CgroupKiller(folder: folders[0].path, isUnified: folders[0].hierarchy.isUnified) }

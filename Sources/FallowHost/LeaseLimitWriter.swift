@@ -16,6 +16,14 @@ enum LeaseLimitWriter {
         }
     }
 
+    /// Makes an empty folder one that a process can enter: a v1 cpuset starts without CPUs and takes none then.
+    static func prepare(_ folder: LeaseCgroup.Folder) throws(HostError) {
+        guard folder.hierarchy.controllers.contains(.cpuset), !folder.hierarchy.isUnified else { return }
+        for file in ["cpuset.mems", "cpuset.cpus"] {
+            try HostFile.write(HostFile.trimmed("\(folder.parent)/\(file)") ?? "", to: "\(folder.path)/\(file)")
+        }
+    }
+
     static func apply(_ limits: LeaseLimits, to folder: LeaseCgroup.Folder) throws(HostError) {
         let controllers = folder.hierarchy.controllers
         let write = { (text: String, name: String) throws(HostError) in
@@ -23,14 +31,7 @@ enum LeaseLimitWriter {
         }
         let unified = folder.hierarchy.isUnified
         if controllers.contains(.cpuset) {
-            // A v1 cpuset starts empty and takes no process then.
-            let parent = String(folder.path[..<folder.path.lastIndex(of: "/")!])
-            if !unified { try write(HostFile.trimmed("\(parent)/cpuset.mems") ?? "", "cpuset.mems") }
-            if let cpus = limits.cpus {
-                try write(cpus.description, "cpuset.cpus")
-            } else if !unified {
-                try write(HostFile.trimmed("\(parent)/cpuset.cpus") ?? "", "cpuset.cpus")
-            }
+            if let cpus = limits.cpus { try write(cpus.description, "cpuset.cpus") }
         }
         if controllers.contains(.memory) {
             let bytes = String(limits.memory.bytes)

@@ -34,21 +34,21 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
                             raw.environment = UnsafePointer(environment.pointer)
                             raw.cgroup_files = files.constantPointer
                             raw.cgroup_file_count = files.count
-                            raw.devices = deviceFiles.constantPointer
-                            raw.device_count = deviceFiles.count
+                            raw.identity.devices = deviceFiles.constantPointer
+                            raw.identity.device_count = deviceFiles.count
                             raw.descriptors = descriptors.baseAddress
                             raw.descriptor_count = descriptors.count
-                            raw.limits = limits.baseAddress
-                            raw.limit_count = limits.count
-                            raw.affinity = request.affinity == nil ? nil : affinity.baseAddress
-                            raw.affinity_size = affinity.count
-                            raw.groups = groups.baseAddress
-                            raw.group_count = groups.count
-                            raw.change_identity = request.identity == nil ? 0 : 1
-                            raw.uid = request.identity?.uid.number ?? 0
-                            raw.gid = request.identity?.gid ?? 0
-                            raw.private_namespaces = request.isolation == .none ? 0 : 1
-                            if case .namespacesAndDevices = request.isolation { raw.private_devices = 1 }
+                            raw.identity.limits = limits.baseAddress
+                            raw.identity.limit_count = limits.count
+                            raw.identity.affinity = request.affinity == nil ? nil : affinity.baseAddress
+                            raw.identity.affinity_size = affinity.count
+                            raw.identity.groups = groups.baseAddress
+                            raw.identity.group_count = groups.count
+                            raw.identity.change_identity = request.identity == nil ? 0 : 1
+                            raw.identity.uid = request.identity?.uid.number ?? 0
+                            raw.identity.gid = request.identity?.gid ?? 0
+                            raw.identity.private_namespaces = request.isolation == .none ? 0 : 1
+                            if case .namespacesAndDevices = request.isolation { raw.identity.private_devices = 1 }
                             raw.oom_score_adjustment = Int32(request.oomScoreAdjustment)
                             raw.deadline_milliseconds = Int32(clamping: request.deadline.nanoseconds / 1_000_000)
                             return clinux_spawn(&raw, &failure)
@@ -117,6 +117,7 @@ private func explain(
         case Int(CLINUX_STEP_SESSION.rawValue): ("no new session", nil)
         case Int(CLINUX_STEP_OOM_SCORE.rawValue): ("its OOM score cannot be set", nil)
         case Int(CLINUX_STEP_SCHEDULER.rawValue): ("ordinary scheduling cannot be set", nil)
+        case Int(CLINUX_STEP_THREADS.rawValue): ("it has more than one thread", nil)
         case Int(CLINUX_STEP_AFFINITY.rawValue):
             ("it cannot be pinned to the CPUs \(request.affinity?.description ?? "")", nil)
         case Int(CLINUX_STEP_NAMESPACE.rawValue): ("it cannot have mount and IPC namespaces of its own", nil)
@@ -125,6 +126,9 @@ private func explain(
         case Int(CLINUX_STEP_DESCRIPTOR.rawValue): ("its descriptors cannot be arranged", nil)
         case Int(CLINUX_STEP_GROUPS.rawValue), Int(CLINUX_STEP_GID.rawValue), Int(CLINUX_STEP_UID.rawValue):
             ("it cannot become the user \(identity)", nil)
+        case Int(CLINUX_STEP_KEYRING.rawValue): ("it cannot have a session keyring of its own", nil)
+        case Int(CLINUX_STEP_CAPABILITIES.rawValue): ("its capabilities cannot be given up", nil)
+        case Int(CLINUX_STEP_DUMPABLE.rawValue): ("it cannot be closed to other processes of its user", nil)
         case Int(CLINUX_STEP_PRIVILEGES.rawValue): ("no_new_privs cannot be set", nil)
         case Int(CLINUX_STEP_DIRECTORY.rawValue):
             ("its working directory cannot be entered", request.workingDirectory)

@@ -99,7 +99,7 @@ public struct LeaseGranted: Codable, Sendable {
     public var termEnds: Timestamp
     /// A MUNGE credential for the target agent, its payload a `Grant` in JSON; obeyed once.
     public var grant: String
-    /// A MUNGE credential for the client's agent, its payload the same `Grant`.
+    /// A MUNGE credential for the client's agent, its payload the same `Grant`; the grant itself where both are one agent.
     public var receipt: String
     public init(
         leaseID: LeaseID, node: NodeName, agentURL: String, termEnds: Timestamp, grant: String, receipt: String

@@ -19,11 +19,13 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var libraryName: String
     /// How long a worker polls before it sleeps.
     public var pollMicroseconds: Int
+    /// Whom to become first; nil: the process was started as its user.
+    public var entry: ExecutorEntry?
 
     public init(
         leaseID: LeaseID, secret: String, workers: Int, cpus: MachineCPUSet, transport: TransportKind,
         bindAddress: String?, slotCount: Int, inputBytes: Int, outputBytes: Int, libraryName: String,
-        pollMicroseconds: Int
+        pollMicroseconds: Int, entry: ExecutorEntry? = nil
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -36,18 +38,69 @@ public struct ExecutorAssignment: Codable, Sendable {
         self.outputBytes = outputBytes
         self.libraryName = libraryName
         self.pollMicroseconds = pollMicroseconds
+        self.entry = entry
     }
 }
 
-/// What an executor answers, once. Afterwards the socket is the lifeline: its end ends the executor.
+/// Whom an executor becomes before it loads the library, and within what. Everything was looked up by the agent.
+public struct ExecutorEntry: Codable, Sendable, Hashable {
+    public var uid: UserID
+    public var gid: UInt32
+    /// All groups, the primary one included.
+    public var groups: [UInt32]
+    /// For the environment: USER and HOME.
+    public var name: String
+    public var home: String
+    /// Where it must be by /proc/self/cgroup: a controller's name, or nothing for cgroup v2, and how its path ends.
+    public var cgroups: [String: String]
+    /// Device files to keep in its /dev besides the standard ones.
+    public var devices: [String]
+    public var openFiles: Int
+    /// The largest file that it may write.
+    public var fileSize: ByteCount?
+    /// Whether it may lock (and register) as much memory as its cgroup allows; else the agent's limit is inherited.
+    public var unlimitedLockedMemory: Bool
+
+    public init(
+        uid: UserID, gid: UInt32, groups: [UInt32], name: String, home: String, cgroups: [String: String],
+        devices: [String] = [], openFiles: Int, fileSize: ByteCount?, unlimitedLockedMemory: Bool = false
+    ) {
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.name = name
+        self.home = home
+        self.cgroups = cgroups
+        self.devices = devices
+        self.openFiles = openFiles
+        self.fileSize = fileSize
+        self.unlimitedLockedMemory = unlimitedLockedMemory
+    }
+}
+
+/// What an executor says: that it has made ready for an assignment (where it was told to prepare); that it has entered its
+/// lease (where it was told whom to become); then, once, whether it serves.
+/// Afterwards the socket is the lifeline: its end ends the executor.
 public struct ExecutorReport: Codable, Sendable {
+    /// It has loaded what can be loaded ahead, and waits.
+    public var isPrepared: Bool?
+    /// It is its user now, and what follows is the user's: the library is loaded next.
+    public var hasEntered: Bool?
     /// With `fabric`: where it listens.
     public var address: String?
     /// Why it cannot serve; nil when it is ready.
     public var error: WireError?
+    /// What took how long, for whoever measures: phase → microseconds.
+    public var microseconds: [String: Int]?
 
-    public init(address: String? = nil, error: WireError? = nil) {
+    public init(
+        isPrepared: Bool? = nil, hasEntered: Bool? = nil, address: String? = nil, error: WireError? = nil,
+        microseconds: [String: Int]? = nil
+    ) {
+        self.isPrepared = isPrepared
+        self.hasEntered = hasEntered
         self.address = address
         self.error = error
+        self.microseconds = microseconds
     }
 }

@@ -154,10 +154,15 @@ sys.exit(0 if eval(sys.argv[2]) else json.dumps(data)[:1500])' "$work/json" "$ex
 node_is() { is_true "[node for node in data if node['node'] == '$1' and ($2)]" nodes; }
 job_is() { is_true "[job['job'] for job in data if job['job']['jobID'] == $1 and (lambda job: $2)(job['job'])]" jobs; }
 
-# The processes in the cgroups of a node's leases.
-lease_pids() { # NODE
-	find /sys/fs/cgroup/*/fallow-lab-"$(lab_id)"/"$1" /sys/fs/cgroup/fallow-lab-"$(lab_id)"/"$1" -name cgroup.procs \
-		-exec cat {} + 2>/dev/null | sort -un
+# The processes in a node's cgroups: those of leases, which are their users'; and the parked ones, which are root's.
+lease_pids() { pids_below "$1" '$2 != 0'; } # NODE
+parked_pids() { pids_below "$1" '$2 == 0'; } # NODE
+pids_below() { # NODE CONDITION
+	local pid
+	for pid in $(find /sys/fs/cgroup/*/fallow-lab-"$(lab_id)"/"$1" /sys/fs/cgroup/fallow-lab-"$(lab_id)"/"$1" -name cgroup.procs \
+		-exec cat {} + 2>/dev/null | sort -un); do
+		awk "/^Uid:/ { exit !($2) }" "/proc/$pid/status" 2>/dev/null && echo "$pid"
+	done
 }
 no_lease_runs() { [ -z "$(for name in "$@"; do lease_pids "$name"; done)" ]; } # NODE...
 lab_id() { sed -n 's/^id=\([0-9a-f]*\) .*/\1/p' "$FALLOW_LAB/lab"; }

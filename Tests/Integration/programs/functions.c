@@ -158,6 +158,49 @@ int32_t who_am_i(const struct fallow_call *call)
 	return say(call, text);
 }
 
+/* A file as text, as far as it fits. */
+int32_t text_of(const struct fallow_call *call)
+{
+	char path[512];
+	path_of(call, path);
+	int file = open(path, O_RDONLY);
+	if (file < 0)
+		return errno;
+	size_t size = 0;
+	ssize_t count;
+	while ((count = read(file, (char *)call->output + size, call->output_capacity - size)) > 0)
+		size += (size_t)count;
+	close(file);
+	*call->output_size = size;
+	return 0;
+}
+
+/* What it has open, and who it is to others of its user: "N -> what" a line. */
+int32_t descriptors(const struct fallow_call *call)
+{
+	size_t size = 0;
+	for (int file = 0; file < 4096; file++) {
+		char path[64], target[512];
+		snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+		ssize_t length = readlink(path, target, sizeof target - 1);
+		if (length < 0)
+			continue;
+		target[length] = 0;
+		int written = snprintf((char *)call->output + size, call->output_capacity - size, "%d -> %s\n", file, target);
+		if (written < 0 || size + (size_t)written >= call->output_capacity)
+			return ENOSPC;
+		size += (size_t)written;
+	}
+	*call->output_size = size;
+	return 0;
+}
+
+int32_t dumpable(const struct fallow_call *call)
+{
+	(void)call;
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+}
+
 /* How many processes it can have besides itself; they end at once. */
 int32_t fork_many(const struct fallow_call *call)
 {

@@ -18,7 +18,7 @@ final class ShellUnderTest: @unchecked Sendable {
     let loop: EventLoop
     private let folder: String
 
-    init(cores: Int = 8, memory: ByteCount = .gibibytes(8)) throws {
+    init(cores: Int = 8, memory: ByteCount = .gibibytes(8), parked: Int? = 0, executorPath: String? = nil) throws {
         folder = FileManager.default.temporaryDirectory.path + "/fallow-shell-\(UInt32.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         var settings = Settings()
@@ -27,7 +27,8 @@ final class ShellUnderTest: @unchecked Sendable {
         settings.lendUnallocated = true
         settings.lendLent = true
         settings.coreMapping = .logical
-        settings.executorPath = ExecutorUnderTest.path
+        settings.executorPath = executorPath ?? ExecutorUnderTest.path
+        settings.executorParked = parked
         settings.runtimeDirectory = folder
         settings.stateDirectory = folder
         settings.cgroupPath = "fallow-test-\(UInt32.random(in: 0 ... .max))"
@@ -55,8 +56,11 @@ final class ShellUnderTest: @unchecked Sendable {
     }
 
     func end() throws {
-        on { shell in shell.revoke(Array(shell.executors.keys), .agentGone) }
-        for _ in 0..<200 where on({ !$0.dying.isEmpty }) { usleep(10_000) }
+        on { shell in
+            shell.revoke(shell.leaseIDs, .agentGone)
+            shell.parking.close()
+        }
+        for _ in 0..<500 where on({ !$0.dying.isEmpty || $0.parking.birthCount > 0 }) { usleep(10_000) }
         loop.stop()
         try shell.tree.destroy()
         try FileManager.default.removeItem(atPath: folder)
@@ -89,8 +93,10 @@ final class ShellUnderTest: @unchecked Sendable {
         defer { close(file) }
         let done = DispatchSemaphore(value: 0)
         nonisolated(unsafe) var result: Result<String?, WireError> = .success(nil)
+        let identity = (try? UserIdentity.resolve(grant.user)) ?? UserIdentity(
+            uid: grant.user, name: "-", gid: 0, groups: [], home: "/")
         loop.post { [self] in
-            shell.open(grant, library: file, local: true) {
+            shell.open(grant, library: file, local: true, identity: identity) {
                 result = $0
                 done.signal()
             }

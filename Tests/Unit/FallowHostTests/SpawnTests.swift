@@ -149,15 +149,17 @@ import Testing
             let identity = UserIdentity(
                 uid: UserID(54321), name: "nobody", gid: 54322, groups: [54322, 54400], home: "/")
             let (_, output) = try runShell(
-                "grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|CapAmb)' /proc/self/status", in: folder
+                "grep -E '^(Uid|Gid|Groups|Cap)' /proc/self/status", in: folder
             ) { $0.identity = identity }
             #expect(
                 output == """
                     Uid:\t54321\t54321\t54321\t54321
                     Gid:\t54322\t54322\t54322\t54322
                     Groups:\t54322 54400 
+                    CapInh:\t0000000000000000
                     CapPrm:\t0000000000000000
                     CapEff:\t0000000000000000
+                    CapBnd:\t0000000000000000
                     CapAmb:\t0000000000000000
 
                     """)

@@ -1,0 +1,45 @@
+internal import FallowHost
+internal import FallowModel
+internal import FallowPolicy
+internal import FallowTransport
+internal import FallowWire
+
+/// A lease on its way: it has its place on the node, and no executor that serves yet. Confined to the event loop's thread.
+final class LeaseStart {
+    /// Executors that are tried: one that stood ready may have been killed meanwhile.
+    static let executorsTried = 3
+
+    let grant: Grant
+    let placement: Placement
+    let geometry: ArenaGeometry
+    let identity: UserIdentity
+    /// Opened for reading; the caller's, who closes it after `ready` was called.
+    let library: Int32
+    let transport: TransportKind
+    /// Whether the executor that it got first stood ready.
+    var wasParked = false
+    var executors = 0
+    /// When it was asked for, and what took how long since: phase \u{2192} microseconds.
+    let began = ContinuousClock.now
+    var microseconds: [String: Int] = [:]
+    private let ready: (Result<String?, WireError>) -> Void
+
+    init(
+        grant: Grant, placement: Placement, geometry: ArenaGeometry, identity: UserIdentity, library: Int32,
+        transport: TransportKind, ready: @escaping (Result<String?, WireError>) -> Void
+    ) {
+        self.grant = grant
+        self.placement = placement
+        self.geometry = geometry
+        self.identity = identity
+        self.library = library
+        self.transport = transport
+        self.ready = ready
+    }
+
+    /// Says what became of it. Once only.
+    func finish(_ result: Result<String?, WireError>) { ready(result) }
+
+    /// Notes how long it took from the beginning to here.
+    func note(_ phase: String) { microseconds[phase] = Int((ContinuousClock.now - began).nanoseconds / 1000) }
+}
