@@ -46,7 +46,7 @@ extension NodeShell {
         obeyed[grant.leaseID] = grant.obeyBefore
         let geometry = ArenaGeometry(
             slotCount: grant.demand.slotCount, inputBytes: grant.demand.inputBytes,
-            outputBytes: grant.demand.outputBytes)
+            outputBytes: grant.demand.outputBytes, bufferBytes: local ? grant.demand.bufferBytes ?? 0 : 0)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
         let placement: Placement
         ledger.advance(to: now, as: policy)
@@ -98,7 +98,8 @@ extension NodeShell {
             transport: local ? .shm : .fabric, bindAddress: local ? nil : settings.dataAddress,
             slotCount: geometry.slotCount, inputBytes: geometry.inputBytes, outputBytes: geometry.outputBytes,
             libraryName: grant.demand.libraryName,
-            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000))
+            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000), pollPercent: settings.executorPollPercent,
+            bufferBytes: geometry.bufferBytes == 0 ? nil : geometry.bufferBytes)
         let descriptors = [library] + (arena.map { [$0.descriptor] } ?? [])
         guard try ours.send(encodeJSON(assignment), descriptors: descriptors) != nil else {
             throw WireError(.internalError, "an executor's control socket took no assignment")

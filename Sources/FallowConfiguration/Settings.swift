@@ -47,6 +47,7 @@ public struct Settings: Sendable, Equatable {
     public var executorOpenFiles = 256
     public var executorFileSize: ByteCount = .gibibytes(1)
     public var executorPoll: Duration = .microseconds(100)
+    public var executorPollPercent = 50
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
 
