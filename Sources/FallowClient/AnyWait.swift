@@ -40,10 +40,14 @@ struct AnyWait {
         var canSleep = true
         for call in calls {
             worker(of: call) {
-                guard $0.sleepsOnWord else { return canSleep = false }
-                guard let word = $0.beginSleep(for: call) else { return hasCome = true }
-                announced += 1
-                if !words.contains(word) { words.append(word) }
+                if !$0.sleepsOnWord {
+                    canSleep = false
+                } else if let word = $0.beginSleep(for: call) {
+                    announced += 1
+                    if !words.contains(word) { words.append(word) }
+                } else {
+                    hasCome = true
+                }
             }
             if hasCome || !canSleep { break }
         }

@@ -112,7 +112,9 @@ final class BufferArea: @unchecked Sendable {
             var writer: Int?
             if output.count > 0 {
                 writer = index(of: UnsafeRawBufferPointer(output))
-                guard writer != nil, let offset = offset(of: UnsafeRawPointer(output.baseAddress)) else { return "output" }
+                guard writer != nil, let offset = offset(of: UnsafeRawPointer(output.baseAddress)) else {
+                    return "output"
+                }
                 places.outputOffset = UInt64(offset)
                 places.placement.insert(.output)
             }
@@ -122,7 +124,8 @@ final class BufferArea: @unchecked Sendable {
         }
         if let fault {
             throw FallowError(
-                .invalid, "\(fault) is not within one buffer of this lease (another lease's, freed, or no buffer at all)")
+                .invalid,
+                "\(fault) is not within one buffer of this lease (another lease's, freed, or no buffer at all)")
         }
         return places
     }
@@ -159,7 +162,9 @@ final class BufferArea: @unchecked Sendable {
             index += 1
         }
         guard memory.count - offset >= byteCount else { return nil }
-        if index < count.pointee { (entries + index + 1).moveUpdate(from: entries + index, count: count.pointee - index) }
+        if index < count.pointee {
+            (entries + index + 1).moveUpdate(from: entries + index, count: count.pointee - index)
+        }
         (entries + index).initialize(to: Entry(offset: offset, byteCount: byteCount))
         count.pointee += 1
         return offset

@@ -109,7 +109,9 @@ struct CallRecord: ~Copyable {
     /// The thread is awake.
     func wakes() {
         for state in [Progress.asleep, Progress.watching] {
-            if progress.compareExchange(expected: state, desired: Progress.pending, ordering: .relaxed).exchanged { return }
+            if progress.compareExchange(expected: state, desired: Progress.pending, ordering: .relaxed).exchanged {
+                return
+            }
         }
     }
 

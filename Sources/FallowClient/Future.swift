@@ -3,17 +3,20 @@ internal import Glibc
 /// One invocation under way. Thread-safe. One that is forgotten before it is done leaves its caller's memory alone.
 public final class Future: @unchecked Sendable {
     let call: CallPointer
-    /// Where the result goes, when the memory is ours.
-    private let result: UnsafeMutableRawPointer?
+    /// Where the result goes.
+    private let place: UnsafeMutableRawPointer?
+    private let ownsPlace: Bool
 
-    init(_ call: CallPointer, owning result: UnsafeMutableRawPointer? = nil) {
+    /// - Parameter ownsPlace: whether the memory ends with this object.
+    init(_ call: CallPointer, at place: UnsafeMutableRawPointer?, ownsPlace: Bool = false) {
         self.call = call
-        self.result = result
+        self.place = place
+        self.ownsPlace = ownsPlace
     }
 
     deinit {
         RawFuture.free(call)
-        result?.deallocate()
+        if ownsPlace { place?.deallocate() }
     }
 
     /// Whether the outcome is known here; does not look for news.
@@ -28,7 +31,7 @@ public final class Future: @unchecked Sendable {
     /// `result` with a copy of the result's bytes, whoever's memory they are in.
     public func wait(timeout: Duration? = nil) throws(FallowError) -> Lease.Reply {
         let told = try result(timeout: timeout)
-        let output = [UInt8](UnsafeRawBufferPointer(start: result ?? call.pointee.output, count: told.byteCount))
+        let output = [UInt8](UnsafeRawBufferPointer(start: place, count: told.byteCount))
         return Lease.Reply(output: output, returnValue: told.returnValue)
     }
 
@@ -71,7 +74,8 @@ package enum RawFuture {
     package static func wait(_ future: OpaquePointer, seconds: Double) throws(FallowError) -> InvocationResult {
         guard !seconds.isNaN else { throw FallowError(.invalid, "timeout_seconds is not a number") }
         return try wait(
-            CallPointer(future), seconds < 0 ? Patience(nil) : seconds == 0 ? Patience(.zero) : Patience(seconds: seconds))
+            CallPointer(future),
+            seconds < 0 ? Patience(nil) : seconds == 0 ? Patience(.zero) : Patience(seconds: seconds))
     }
 
     package static func waitAny(_ futures: [OpaquePointer], timeout: Duration) throws(FallowError) -> Int {

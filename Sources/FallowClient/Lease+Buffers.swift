@@ -41,7 +41,7 @@ extension Lease {
         var function = function
         let outcome = function.withUTF8 { name in
             Result { () throws(FallowError) in
-                Future(try begin(try request(name, input, inputBytes, output)))
+                Future(try begin(try request(name, input, inputBytes, output)), at: output?.bytes.baseAddress)
             }
         }
         return try outcome.get()

@@ -47,7 +47,8 @@ extension Lease {
         throw FallowError(
             .timedOut,
             call.pointee.isSent
-                ? "no answer came in time; the function may still run" : "no slot became free in time; nothing was sent")
+                ? "no answer came in time; the function may still run" : "no slot became free in time; nothing was sent"
+        )
     }
 
     /// Starts a call for a future, which keeps the lease.
@@ -115,7 +116,8 @@ extension Lease {
         var output = request.output
         if request.isInBuffers {
             places = try bufferArea().use(
-                input: request.input, output: UnsafeMutableRawBufferPointer(start: output, count: request.capacityBytes))
+                input: request.input, output: UnsafeMutableRawBufferPointer(start: output, count: request.capacityBytes)
+            )
             if places.isInPlace { output = nil }
         }
         return CallRecord(

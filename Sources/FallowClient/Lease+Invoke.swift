@@ -72,7 +72,8 @@ extension Lease {
     ) throws(FallowError) -> Future {
         Future(
             try begin(
-                CallRequest(function: function, input: input, output: output.baseAddress, capacityBytes: output.count)))
+                CallRequest(function: function, input: input, output: output.baseAddress, capacityBytes: output.count)),
+            at: output.baseAddress)
     }
 
     /// Starts an invocation whose result the future holds.
@@ -94,7 +95,7 @@ extension Lease {
             }
         }
         do {
-            return Future(try outcome.get(), owning: result)
+            return Future(try outcome.get(), at: result, ownsPlace: true)
         } catch {
             result.deallocate()
             throw error

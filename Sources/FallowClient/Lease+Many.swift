@@ -32,7 +32,7 @@ extension Lease {
         for result in results[started...] { result.deallocate() }
         let count = try outcome.get()
         guard count > 0 else { throw allFull }
-        return (0..<count).map { Future(memory[$0], owning: results[$0]) }
+        return (0..<count).map { Future(memory[$0], at: results[$0], ownsPlace: true) }
     }
 
     /// The same from C.

@@ -23,7 +23,9 @@ extension Ring where Connection: ~Copyable {
         let call = entry.pointee.call
         if let call, status == .returned {
             guard reply.resultBytes <= UInt64(call.pointee.capacityBytes) else { throw .protocolViolation }
-            if let output = call.pointee.output, reply.resultBytes > 0 { memcpy(output, result, Int(reply.resultBytes)) }
+            if let output = call.pointee.output, reply.resultBytes > 0 {
+                memcpy(output, result, Int(reply.resultBytes))
+            }
         }
         try endpoint.confirmRead()
         release(entry.pointee.places)

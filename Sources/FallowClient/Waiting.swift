@@ -66,7 +66,10 @@ extension Lease {
         var polled = false
         while !call.pointee.isDone {
             if !isWatching { isWatching = worker.startWatching() }
-            guard now < deadline.nanoseconds else { return false }
+            guard now < deadline.nanoseconds else {
+                _ = worker.progress(until: call, polls: 1)
+                return call.pointee.isDone
+            }
             if now < min(pollEnd, deadline.nanoseconds), isWatching || inFlight <= WaitPolicy.fewCalls {
                 let hadTurn = worker.progress(until: call, polls: 96)
                 if call.pointee.isDone { break }

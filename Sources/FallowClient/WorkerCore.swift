@@ -63,11 +63,11 @@ struct WorkerCore<Connection: Endpoint & ~Copyable>: @unchecked Sendable {
             try state.pointee.ring.admit(call)
             try state.pointee.ring.endpoint.flush()
             publish()
-            var polls = Self.firstPolls
-            while !call.pointee.isDone {
+            // Behind many others its own answer is not near.
+            var polls = state.pointee.ring.callCount <= WaitPolicy.fewCalls ? Self.firstPolls : 0
+            while polls > 0, !call.pointee.isDone, !state.pointee.lock.isWanted {
                 if try !state.pointee.ring.receive() { clinux_pause() }
                 polls -= 1
-                if polls == 0 || state.pointee.lock.isWanted { break }
             }
             finishTurn()
             return .taken
