@@ -78,3 +78,10 @@ int clinux_thread_run_first(void)
 		return -errno;
 	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) < 0 ? -errno : 0;
 }
+
+int64_t clinux_thread_preemptions(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}

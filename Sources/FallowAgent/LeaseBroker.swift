@@ -178,7 +178,7 @@ struct LeaseBroker: Sendable {
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
                 termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: address,
                 secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
-                outputBytes: demand.outputBytes),
+                outputBytes: demand.outputBytes, bufferBytes: isLocal ? demand.bufferBytes : nil),
             arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
 
@@ -246,14 +246,15 @@ struct LeaseBroker: Sendable {
             throw WireError(.invalid, "memory must be at least 16 MiB, not \(demand.memory)")
         }
         let geometry = ArenaGeometry(
-            slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
+            slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
+            bufferBytes: demand.bufferBytes ?? 0)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
         // The slots' pages are the lease's own, and the executor itself needs some.
         let slots = ByteCount(ShmArena.byteCount(geometry: geometry, workers: demand.cpus))
         guard demand.memory >= slots + Self.executorNeeds else {
             throw WireError(
                 .invalid,
-                "\(demand.cpus) workers with \(demand.slotCount) slots each for this much input and output need "
+                "\(demand.cpus) workers with \(demand.slotCount) slots each for this much input, output and buffers need "
                     + "\(slots + Self.executorNeeds) of memory, not \(demand.memory): ask for more memory, fewer slots "
                     + "or smaller payloads")
         }

@@ -25,7 +25,7 @@ extension NodeShell {
         ready: @escaping (Result<String?, WireError>) -> Void
     ) {
         do {
-            let (placement, geometry) = try admit(grant)
+            let (placement, geometry) = try admit(grant, local: local)
             let start = LeaseStart(
                 grant: grant, placement: placement, geometry: geometry, identity: identity, library: library,
                 transport: local ? .shm : .fabric, ready: ready)
@@ -35,7 +35,7 @@ extension NodeShell {
     }
 
     /// Checks a grant and takes its place on the node.
-    private func admit(_ grant: Grant) throws(WireError) -> (Placement, ArenaGeometry) {
+    private func admit(_ grant: Grant, local: Bool) throws(WireError) -> (Placement, ArenaGeometry) {
         let now = now
         guard grant.node == name else {
             throw WireError(.refused, "the grant is for node \(grant.node), this is \(name)")
@@ -46,7 +46,7 @@ extension NodeShell {
         obeyed[grant.leaseID] = grant.obeyBefore
         let geometry = ArenaGeometry(
             slotCount: grant.demand.slotCount, inputBytes: grant.demand.inputBytes,
-            outputBytes: grant.demand.outputBytes)
+            outputBytes: grant.demand.outputBytes, bufferBytes: local ? grant.demand.bufferBytes ?? 0 : 0)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
         ledger.advance(to: now, as: policy)
         do {
@@ -129,7 +129,8 @@ extension NodeShell {
             transport: start.transport, bindAddress: isLocal ? nil : settings.dataAddress,
             slotCount: start.geometry.slotCount, inputBytes: start.geometry.inputBytes,
             outputBytes: start.geometry.outputBytes, libraryName: grant.demand.libraryName,
-            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000),
+            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000), pollPercent: settings.executorPollPercent,
+            bufferBytes: start.geometry.bufferBytes == 0 ? nil : start.geometry.bufferBytes,
             entry: ExecutorEntry(
                 uid: grant.user, gid: start.identity.gid, groups: start.identity.groups, name: start.identity.name,
                 home: start.identity.home, cgroups: one.cgroup.membership, openFiles: settings.executorOpenFiles,

@@ -19,9 +19,8 @@ final class OutputTail {
     /// - Returns: the end to read from, nonblocking, and the one to write to; both the caller's to close.
     static func makePipe() throws(LocalError) -> (reader: Int32, writer: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else {
-            throw LocalError(.system, "cannot make a pipe", errorNumber: errno)
-        }
+        let code = clinux_pipe(&ends)
+        guard code == 0 else { throw LocalError(.system, "cannot make a pipe", errorNumber: -code) }
         _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
         return (ends[0], ends[1])
     }

@@ -7,7 +7,7 @@ internal import TransportFabric
 internal import TransportShm
 
 /// Workers on one node of the cluster, with a library loaded. Thread-safe. Ends when released or forgotten.
-public final class Lease: Sendable {
+public final class Lease: @unchecked Sendable {
     public let id: LeaseID
     public let node: NodeName
     public let cpus: Int
@@ -21,7 +21,14 @@ public final class Lease: Sendable {
     let fate: LeaseFate
     let names = FunctionNames()
     let workers: [WorkerConnection]
-    let rotation = Atomic<UInt32>(0)
+    /// The same, for the hot path: no array, no reference counts.
+    let workerTable: UnsafeMutablePointer<Unmanaged<WorkerConnection>>
+    let workerCount: Int
+    /// The worker that was chosen last.
+    let lastChosen = Atomic<UInt32>(0)
+    let pool = CallPool()
+    /// Nil when no memory for buffers was asked for.
+    let buffers: BufferArea?
     private let termEndsNanoseconds: Atomic<Int64>
 
     /// Why the lease is over; nil while it stands, as far as is known here.
@@ -52,7 +59,7 @@ public final class Lease: Sendable {
         }
         let opening = LeaseOpening(opened: opened, asked: asked, fate: fate, names: names, agent: client.agent)
         do {
-            workers = try opening.connect(&descriptors)
+            (workers, buffers) = try opening.connect(&descriptors)
         } catch {
             client.agent.post(.release, leaseID: opened.leaseID)
             client.agent.forget(opened.leaseID)
@@ -68,6 +75,11 @@ public final class Lease: Sendable {
         termEndsNanoseconds = Atomic(opened.termEnds.nanosecondsSinceEpoch)
         self.fate = fate
         self.client = client
+        workerCount = workers.count
+        workerTable = .allocate(capacity: workers.count)
+        for (index, worker) in workers.enumerated() {
+            (workerTable + index).initialize(to: .passUnretained(worker))
+        }
     }
 
     deinit {
@@ -75,6 +87,7 @@ public final class Lease: Sendable {
         fate.end(.released)
         for worker in workers { worker.end() }
         client.agent.forget(id)
+        workerTable.deallocate()
     }
 
     /// Asks for a new term, counted from now.
@@ -121,15 +134,20 @@ private struct LeaseOpening {
     let agent: AgentConnection
 
     private var geometry: ArenaGeometry {
-        ArenaGeometry(slotCount: opened.slotCount, inputBytes: opened.inputBytes, outputBytes: opened.outputBytes)
+        ArenaGeometry(
+            slotCount: opened.slotCount, inputBytes: opened.inputBytes, outputBytes: opened.outputBytes,
+            bufferBytes: opened.bufferBytes ?? 0)
     }
 
     /// - Parameter descriptors: what came with the answer; what is taken over is removed.
-    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> [WorkerConnection] {
+    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> ([WorkerConnection], BufferArea?) {
         if let complaint = geometry.complaint { throw nonsense(complaint) }
         guard (1...1024).contains(opened.workers) else { throw nonsense("\(opened.workers) workers") }
         guard opened.inputBytes >= asked.inputBytes, opened.outputBytes >= asked.outputBytes else {
             throw nonsense("slots smaller than asked for")
+        }
+        guard opened.transport == .fabric || opened.bufferBytes ?? 0 >= asked.bufferBytes else {
+            throw nonsense("less memory for buffers than asked for")
         }
         switch opened.transport {
         case .shm:
@@ -137,21 +155,24 @@ private struct LeaseOpening {
                 throw nonsense("\(descriptors.count) descriptors with shm, not the arena")
             }
             return try connectShm(arena: descriptors.removeFirst())
-        case .fabric: return try connectFabric()
+        case .fabric:
+            let bytes = asked.bufferBytes
+            return (try connectFabric(), bytes > 0 ? try BufferArea(byteCount: bytes) : nil)
         }
     }
 
-    private func connectShm(arena descriptor: Int32) throws(FallowError) -> [WorkerConnection] {
+    private func connectShm(arena descriptor: Int32) throws(FallowError) -> ([WorkerConnection], BufferArea?) {
         do {
             let arena = try ShmArena(adopting: descriptor, expecting: geometry, workers: opened.workers)
+            let buffers = geometry.bufferBytes > 0 ? BufferArea(arena: arena) : nil
             var workers: [WorkerConnection] = []
             for worker in 0..<opened.workers {
                 workers.append(
-                    EndpointConnection(
+                    ShmConnection(
                         endpoint: try arena.endpoint(worker: worker, side: .client), names: names, fate: fate,
-                        agent: agent))
+                        agent: agent, buffers: buffers))
             }
-            return workers
+            return (workers, buffers)
         } catch {
             throw FallowError(.internalError, "the lease's shared memory cannot be used: \(error)")
         }

@@ -16,6 +16,8 @@ public struct LeaseOptions: Hashable, Sendable {
     public var inputBytes = 1 << 20
     /// Most bytes of result of one call.
     public var outputBytes = 1 << 20
+    /// Bytes of memory for buffers, shared by all workers.
+    public var bufferBytes = 0
     /// Calls in flight for each worker, a power of two.
     public var slotCount = 16
     /// This node of the cluster only.
@@ -35,7 +37,8 @@ public struct LeaseOptions: Hashable, Sendable {
         guard wait >= .zero, wait <= .seconds(3600) else {
             throw FallowError(.invalid, "waiting for capacity takes 0 s to an hour, not \(wait)")
         }
-        let geometry = ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes)
+        let geometry = ArenaGeometry(
+            slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, bufferBytes: bufferBytes)
         if let complaint = geometry.complaint { throw FallowError(.invalid, complaint) }
     }
 
@@ -43,6 +46,6 @@ public struct LeaseOptions: Hashable, Sendable {
         LeaseDemand(
             cpus: cpus, memory: memory, termSeconds: term?.inSeconds ?? 0, waitSeconds: wait.inSeconds,
             slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, node: node, remote: isRemote,
-            libraryName: libraryName)
+            libraryName: libraryName, bufferBytes: bufferBytes == 0 ? nil : bufferBytes)
     }
 }

@@ -3,261 +3,228 @@ internal import FallowTransport
 internal import FallowWire
 internal import Glibc
 
-/// What is in flight on one worker's connection. Owned by an `EndpointConnection`, under its lock.
+/// What is in flight on one worker's connection. Owned by a `WorkerCore`, under its lock.
 ///
 /// Messages are answered in their order, so the ring is a queue: `next` is the number of the next message out, `oldest`
-/// that of the oldest without a reply. A call whose function the executor has not yet given an index for waits in
-/// `deferred` while the question is under way; it counts as in flight.
+/// that of the oldest without a reply. A call that cannot be sent yet, because every slot is in flight or because the
+/// executor has not yet given its function an index, waits in the backlog; it counts as in flight, and whoever takes in
+/// a reply sends it, not its own thread.
 struct Ring<Connection: Endpoint & ~Copyable>: ~Copyable {
-    private enum Message {
-        case none
-        case call(Call)
-        /// The question for a function's index.
-        case question(function: Int)
-    }
-    private struct Entry {
+    enum Message: UInt8 { case none, call, question }
+    /// One message in flight.
+    struct Entry {
         var id: UInt64 = 0
+        /// The call, as long as somebody wants its result.
+        var call: CallPointer?
         var message = Message.none
+        var function: Int32 = 0
+        /// What the late reply of a call that nobody wants any more sets free.
+        var places = BufferPlaces.none
     }
-    /// What the executor calls a function.
-    private enum Known {
-        case unasked, asked
-        case index(UInt32)
-        case nonexistent
-    }
-
-    private var endpoint: Connection
-    private let names: FunctionNames
-    private var entries: [Entry]
-    private var known: [Known] = []
-    private var deferred: [(call: Call, input: [UInt8])] = []
-    private var next: UInt32 = 0
-    private var oldest: UInt32 = 0
+    var endpoint: Connection
+    let names: FunctionNames
+    let buffers: BufferArea?
+    let entries: UnsafeMutablePointer<Entry>
+    let known: UnsafeMutablePointer<Int32>
+    let mask: UInt32
+    var next: UInt32 = 0
+    var oldest: UInt32 = 0
     private var nextID: UInt64 = 1
-    private let mask: UInt32
+    var backlog = Backlog()
+    /// The watcher's call was settled by another thread: it has to be woken.
+    var mustInterrupt = false
 
     let slotCount: Int
     /// Calls admitted and not settled.
-    private(set) var callCount = 0
-    private(set) var isOver = false
+    var callCount = 0
+    var isOver = false
 
-    init(endpoint: consuming Connection, names: FunctionNames) {
+    init(endpoint: consuming Connection, names: FunctionNames, buffers: BufferArea?) {
         slotCount = endpoint.slotCount
         mask = UInt32(endpoint.slotCount - 1)
-        entries = Array(repeating: Entry(), count: endpoint.slotCount)
+        entries = .allocate(capacity: endpoint.slotCount)
+        entries.initialize(repeating: Entry(), count: endpoint.slotCount)
+        known = .allocate(capacity: FunctionNames.capacity)
+        known.initialize(repeating: Known.unasked, count: FunctionNames.capacity)
         self.endpoint = endpoint
         self.names = names
+        self.buffers = buffers
     }
 
-    /// Sends a call, or keeps it until its function is known.
-    /// - Returns: false when all slots are taken.
-    mutating func admit(_ call: Call, input: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
-        guard callCount < slotCount else { return false }
+    deinit {
+        entries.deallocate()
+        known.deallocate()
+    }
+
+    @inline(__always) var hasCredit: Bool { next &- oldest < UInt32(slotCount) }
+    /// Whether calls wait for their function's index, and nothing but the question is in the way.
+    var isAskingOnly: Bool { backlog.count > 0 && backlog.count == callCount }
+
+    /// Sends a call, or keeps it until there is a slot and its function is known. Rings no doorbell.
+    @inline(__always)
+    mutating func admit(_ call: CallPointer) throws(TransportError) {
         callCount += 1
-        while known.count <= call.function { known.append(.unasked) }
-        if case .index(let index) = known[call.function], hasCredit {
-            try send(call, index: index, input: input)
+        let index = known[Int(call.pointee.function)]
+        if index >= 0, hasCredit, backlog.isEmpty {
+            try post(call, index: index)
         } else {
-            deferred.append((call, Array(input)))
-            try sendDeferred()
+            backlog.append(call)
+            try postBacklog()
+        }
+    }
+
+    /// Looks once for replies, and settles all that have come.
+    /// - Returns: whether there were any.
+    @inline(__always)
+    mutating func receive() throws(TransportError) -> Bool {
+        guard let arrival = try endpoint.poll() else { return false }
+        try settle(arrival)
+        while oldest != next, let more = try endpoint.poll() { try settle(more) }
+        if !backlog.isEmpty {
+            try postBacklog()
+            try endpoint.flush()
         }
         return true
     }
 
-    /// Calls that wait for their function's index.
-    var unsentCount: Int { deferred.count }
-    /// Whether calls wait for their function's index, and nothing but the question is in the way.
-    var isAskingOnly: Bool { !deferred.isEmpty && deferred.count == callCount }
-
-    /// Polls, up to `polls` times while nothing comes, and settles what has been answered.
+    /// Polls, up to `polls` times while nothing comes.
     mutating func receive(polls: Int) throws(TransportError) {
         for _ in 0..<polls {
-            if let arrival = try endpoint.poll() {
-                try settle(arrival)
-                while let more = try endpoint.poll() { try settle(more) }
-                if !deferred.isEmpty { try sendDeferred() }
-                return
-            }
+            if try receive() { return }
             clinux_pause()
         }
     }
 
-    mutating func sleep(atMostNanoseconds timeout: Int64) throws(TransportError) {
-        _ = try endpoint.sleep(atMost: .nanoseconds(timeout))
-    }
-
-    func wakeOneSleeper() {
-        for offset in 0..<(next &- oldest) {
-            if case .call(let call) = entries[Int((oldest &+ offset) & mask)].message, call.hasSleeper {
-                return call.wakeSleepers()
-            }
-        }
-        deferred.first { $0.call.hasSleeper }?.call.wakeSleepers()
-    }
-
-    /// Ends the connection and settles everything: a call that was sent may have run, one that was not cannot have. A
-    /// worker takes its calls in their order, so of those behind the first unanswered one none was started, if it is
-    /// certain that no answer was missed.
-    mutating func end(_ sentence: String, isExecutorDead: Bool) {
-        // What was answered before the end still counts.
-        try? receive(polls: 1)
-        let isSettled = isExecutorDead && endpoint.isPeerSettled()
-        isOver = true
-        endpoint.close()
-        var isFirst = true
-        while oldest != next {
-            let slot = Int(oldest & mask)
-            if case .call(let call) = entries[slot].message {
-                call.complete(
-                    .failure(
-                        isSettled && !isFirst
-                            ? FallowError(.notStarted, "\(sentence); the function was not started")
-                            : FallowError(.outcomeUnknown, "\(sentence); the function may or may not have run")))
-            }
-            isFirst = false
-            entries[slot].message = .none
-            oldest &+= 1
-        }
-        for (call, _) in deferred {
-            call.complete(.failure(FallowError(.notStarted, "\(sentence); the function was not started")))
-        }
-        deferred.removeAll()
-        callCount = 0
-    }
-
-    private var hasCredit: Bool { next &- oldest < UInt32(slotCount) }
-
-    private mutating func send(_ call: Call, index: UInt32, input: UnsafeRawBufferPointer) throws(TransportError) {
-        try send(.call(call), function: index, payload: input, resultCapacityBytes: call.capacityBytes)
-    }
-
-    private mutating func send(
-        _ message: Message, function: UInt32, payload: UnsafeRawBufferPointer, resultCapacityBytes: Int
-    ) throws(TransportError) {
+    @inline(__always)
+    private mutating func post(_ call: CallPointer, index: Int32) throws(TransportError) {
         let slot = Int(next & mask)
         let memory = endpoint.outgoing(slot)
+        let places = call.pointee.places
+        let inputBytes = call.pointee.inputBytes
         RequestHeader(
-            invocationID: nextID, function: function, payloadBytes: UInt64(payload.count),
-            resultCapacityBytes: UInt64(resultCapacityBytes)
+            invocationID: nextID, function: UInt32(bitPattern: index), payloadBytes: UInt64(inputBytes),
+            resultCapacityBytes: UInt64(call.pointee.capacityBytes), placement: places.told,
+            inputOffset: places.inputOffset, outputOffset: places.outputOffset
         ).write(to: memory)
-        if let source = payload.baseAddress, payload.count > 0 {
-            memcpy(memory + InvocationLayout.headerBytes, source, payload.count)
+        var byteCount = InvocationLayout.headerBytes
+        if inputBytes > 0, !places.told.contains(.input), let source = call.pointee.input {
+            memcpy(memory + InvocationLayout.headerBytes, source, inputBytes)
+            byteCount += inputBytes
         }
-        entries[slot] = Entry(id: nextID, message: message)
+        let entry = entries + slot
+        entry.pointee.id = nextID
+        entry.pointee.call = call
+        entry.pointee.message = .call
+        entry.pointee.function = call.pointee.function
+        entry.pointee.places = places
+        call.pointee.sequence = next
+        call.pointee.isSent = true
         let sequence = next
         next &+= 1
-        nextID += 1
-        try endpoint.send(sequence: sequence, byteCount: InvocationLayout.headerBytes + payload.count)
+        nextID &+= 1
+        try endpoint.post(sequence: sequence, byteCount: byteCount)
     }
 
-    /// Sends the calls whose functions have become known, and the questions for the others, as long as there is room.
-    private mutating func sendDeferred() throws(TransportError) {
-        var position = 0
-        while position < deferred.count {
-            let (call, input) = deferred[position]
-            if call.isAbandoned {
-                deferred.remove(at: position)
-                settleUnsent(call, FallowError(.notStarted, "nobody waits for the call any more; it was not started"))
-                continue
+    /// Asks for a function's index.
+    private mutating func ask(_ function: Int32) throws(TransportError) {
+        known[Int(function)] = Known.asked
+        let slot = Int(next & mask)
+        let memory = endpoint.outgoing(slot)
+        let name = names.bytes(of: function)
+        RequestHeader(
+            invocationID: nextID, function: InvocationLayout.resolveFunction, payloadBytes: UInt64(name.count),
+            resultCapacityBytes: 4
+        ).write(to: memory)
+        (memory + InvocationLayout.headerBytes).copyMemory(from: name.baseAddress!, byteCount: name.count)
+        entries[slot] = Entry(id: nextID, call: nil, message: .question, function: function)
+        let sequence = next
+        next &+= 1
+        nextID &+= 1
+        try endpoint.post(sequence: sequence, byteCount: InvocationLayout.headerBytes + name.count)
+    }
+
+    /// Sends the calls whose functions are known, in their order, and the questions for the others, as long as there is
+    /// room.
+    mutating func postBacklog() throws(TransportError) {
+        var before: CallPointer?
+        var position = backlog.first
+        while let call = position, hasCredit {
+            position = call.pointee.next
+            let function = call.pointee.function
+            switch known[Int(function)] {
+            case Known.unasked:
+                try ask(function)
+                before = call
+            case Known.asked: before = call
+            case Known.nonexistent:
+                backlog.remove(call, behind: before)
+                call.pointee.dropInput()
+                release(call.pointee.places)
+                callCount -= 1
+                complete(call, .unknownFunction)
+            case let index:
+                backlog.remove(call, behind: before)
+                try post(call, index: index)
+                call.pointee.dropInput()
             }
-            guard hasCredit else { return }
-            switch known[call.function] {
-            case .index(let index):
-                deferred.remove(at: position)
-                let outcome = input.withUnsafeBytes { bytes in
-                    Result { () throws(TransportError) in try send(call, index: index, input: bytes) }
-                }
-                try outcome.get()
-            case .nonexistent:
-                deferred.remove(at: position)
-                settleUnsent(call, unknownFunction(call.function))
-            case .unasked:
-                known[call.function] = .asked
-                let name = names.bytes(of: call.function)
-                let outcome = name.withUnsafeBytes { bytes in
-                    Result { () throws(TransportError) in
-                        try send(
-                            .question(function: call.function), function: InvocationLayout.resolveFunction,
-                            payload: bytes, resultCapacityBytes: 4)
-                    }
-                }
-                try outcome.get()
-                position += 1
-            case .asked: position += 1
+        }
+    }
+
+    /// Settles a call; not to be touched afterwards.
+    @inline(__always)
+    mutating func complete(
+        _ call: CallPointer, _ outcome: CallRecord.Outcome, resultBytes: Int = 0, returnValue: Int32 = 0
+    ) {
+        if call.pointee.complete(outcome, resultBytes: resultBytes, returnValue: returnValue) { mustInterrupt = true }
+    }
+
+    @inline(__always)
+    func release(_ places: BufferPlaces) { if !places.placement.isEmpty { buffers?.endUse(places) } }
+}
+
+/// What the executor calls a function: its index, or one of these.
+enum Known {
+    static let unasked: Int32 = -1
+    static let asked: Int32 = -2
+    static let nonexistent: Int32 = -3
+}
+
+/// Calls that wait to be sent, in their order; a list through the records themselves.
+struct Backlog {
+    private(set) var first: CallPointer?
+    private(set) var last: CallPointer?
+    private(set) var count = 0
+
+    @inline(__always) var isEmpty: Bool { first == nil }
+
+    mutating func append(_ call: CallPointer) {
+        call.pointee.next = nil
+        if let last { last.pointee.next = call } else { first = call }
+        last = call
+        count += 1
+    }
+
+    /// - Parameter before: the call in front of it; nil when it is the first.
+    mutating func remove(_ call: CallPointer, behind before: CallPointer?) {
+        let next = call.pointee.next
+        if let before { before.pointee.next = next } else { first = next }
+        if last == call { last = before }
+        call.pointee.next = nil
+        count -= 1
+    }
+
+    /// Removes a call wherever it is; false when it is not there.
+    mutating func remove(_ call: CallPointer) -> Bool {
+        var before: CallPointer?
+        var position = first
+        while let here = position {
+            if here == call {
+                remove(call, behind: before)
+                return true
             }
+            before = here
+            position = here.pointee.next
         }
-    }
-
-    private mutating func settleUnsent(_ call: Call, _ error: FallowError) {
-        callCount -= 1
-        call.complete(.failure(error))
-    }
-
-    private func unknownFunction(_ function: Int) -> FallowError {
-        FallowError(
-            .unknownFunction,
-            "the library has no function '\(names.text(of: function))' (C++ functions need extern \"C\", and none may be static)"
-        )
-    }
-
-    /// Copies a reply's header once, checks the copy against what was asked, and settles the call.
-    private mutating func settle(_ arrival: Arrival) throws(TransportError) {
-        guard arrival.sequence == oldest, oldest != next else { throw .protocolViolation }
-        let slot = Int(oldest & mask)
-        let memory = endpoint.incoming(slot)
-        let reply = ReplyHeader(readingFrom: memory)
-        let entry = entries[slot]
-        let room = endpoint.incomingCapacityBytes - InvocationLayout.headerBytes
-        guard reply.invocationID == entry.id, let status = InvocationStatus(rawValue: reply.status),
-            reply.resultBytes <= UInt64(room)
-        else {
-            try endpoint.confirmRead()
-            throw .protocolViolation
-        }
-        let result = memory + InvocationLayout.headerBytes
-        switch entry.message {
-        case .none: throw .protocolViolation
-        case .call(let call):
-            let outcome = try read(reply, status, result: result, call)
-            oldest &+= 1
-            entries[slot].message = .none
-            callCount -= 1
-            call.complete(outcome)
-        case .question(let function):
-            let index = result.loadUnaligned(as: UInt32.self)
-            try endpoint.confirmRead()
-            switch (status, reply.resultBytes) {
-            case (.returned, 4): known[function] = .index(UInt32(littleEndian: index))
-            case (.unknownFunction, _): known[function] = .nonexistent
-            default: throw .protocolViolation
-            }
-            oldest &+= 1
-            entries[slot].message = .none
-        }
-    }
-
-    private func read(
-        _ reply: ReplyHeader, _ status: InvocationStatus, result: UnsafeRawPointer, _ call: Call
-    ) throws(TransportError) -> Result<InvocationResult, FallowError> {
-        switch status {
-        case .returned:
-            guard reply.resultBytes <= UInt64(call.capacityBytes) else { throw .protocolViolation }
-            if let output = call.output, reply.resultBytes > 0 { memcpy(output, result, Int(reply.resultBytes)) }
-            try endpoint.confirmRead()
-            return .success(InvocationResult(byteCount: Int(reply.resultBytes), returnValue: reply.returnValue))
-        case .resultTooLarge:
-            try endpoint.confirmRead()
-            let needed = Int(clamping: reply.bytesNeeded)
-            return .failure(
-                FallowError(
-                    .resultTooLarge, "the result needs \(needed) bytes, and there was room for \(call.capacityBytes)",
-                    bytesNeeded: needed))
-        case .unknownFunction:
-            try endpoint.confirmRead()
-            return .failure(unknownFunction(call.function))
-        case .malformed:
-            try endpoint.confirmRead()
-            return .failure(FallowError(.internalError, "the executor could not make sense of the invocation's header"))
-        }
+        return false
     }
 }

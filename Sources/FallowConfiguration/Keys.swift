@@ -83,7 +83,10 @@ extension ConfigurationKey {
         whole("executor.processes", "processes and threads of one lease", \.executorProcesses, 1...100_000),
         whole("executor.open_files", "open files of one process of a lease", \.executorOpenFiles, 16...1_048_576),
         amount("executor.file_size", "size of a file that a function may write", \.executorFileSize),
-        seconds("executor.poll", "seconds that a worker polls before it sleeps", \.executorPoll),
+        seconds("executor.poll", "seconds that a worker polls at most before it sleeps", \.executorPoll),
+        whole(
+            "executor.poll_percent", "percent of its time that a worker may poll while no call comes",
+            \.executorPollPercent, 0...100),
         ConfigurationKey(
             name: "executor.parked",
             meaning: "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8",

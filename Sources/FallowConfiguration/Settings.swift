@@ -47,6 +47,7 @@ public struct Settings: Sendable, Equatable {
     public var executorOpenFiles = 256
     public var executorFileSize: ByteCount = .gibibytes(1)
     public var executorPoll: Duration = .microseconds(100)
+    public var executorPollPercent = 50
     /// Executors that stand ready for leases, at most; nil: as many as the node has cores, up to `parkedAtMost`.
     public var executorParked: Int?
     public static let parkedAtMost = 8

@@ -3,7 +3,8 @@ internal import FallowWire
 
 extension ExecutorAssignment {
     var geometry: ArenaGeometry {
-        ArenaGeometry(slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes)
+        ArenaGeometry(
+            slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, bufferBytes: bufferBytes ?? 0)
     }
 
     /// The secret's 32 bytes; nil when the text is not that.

@@ -31,6 +31,8 @@ final class Crew {
         } catch {
             throw WireError(.invalid, "the arena cannot be used: \(error)")
         }
+        // Callers hear of it at once when this process ends itself.
+        Lifeline.lastWord.withLock { $0 = { arena.markEnded(1) } }
         for worker in 0..<assignment.workers {
             do {
                 try arena.prefault(worker: worker)
@@ -87,7 +89,10 @@ final class Crew {
         _ worker: Int, _ endpoint: consuming Connection
     ) throws(WireError) {
         let post = Post(
-            Worker(endpoint: endpoint, library: library, pollMicroseconds: assignment.pollMicroseconds))
+            Worker(
+                endpoint: endpoint, library: library,
+                polling: PollBudget(
+                    longestMicroseconds: assignment.pollMicroseconds, percent: assignment.pollPercent ?? 50)))
         let faults = faults
         threads.append(
             try WorkerThread(name: "worker-\(worker)", cpu: cpus.isEmpty ? nil : cpus[worker]) {

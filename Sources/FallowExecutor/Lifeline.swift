@@ -1,8 +1,12 @@
 internal import FallowWire
 internal import Glibc
+internal import Synchronization
 
 /// The executor lives as long as the agent's end of the control socket: whatever the workers are doing, its end is ours.
 enum Lifeline {
+    /// What is done before the process ends itself; brief.
+    static let lastWord = Mutex<(@Sendable () -> Void)?>(nil)
+
     /// Starts a thread that ends the process (by `_exit`, so that no destructor of the user's can delay it) when the socket
     /// ends. Packets that come meanwhile mean nothing and are dropped.
     static func watch(_ descriptor: Int32) throws(WireError) {
@@ -14,6 +18,7 @@ enum Lifeline {
                 let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT))
                 if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) { break }
             }
+            lastWord.withLock { $0?() }
             hangUp()
             _exit(ExecutorExit.lifelineEnded.rawValue)
         }

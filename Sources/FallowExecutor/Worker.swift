@@ -11,7 +11,8 @@ internal import Glibc
 struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
     private var endpoint: Connection
     private let library: FunctionLibrary
-    private let pollNanoseconds: Int64
+    private var polling: PollBudget
+    private let buffers: UnsafeMutableRawBufferPointer
     private var table = FunctionTable()
     private let slotMask: UInt32
     private let inputCapacityBytes: Int
@@ -20,13 +21,14 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
     private let call = UnsafeMutablePointer<fallow_call>.allocate(capacity: 1)
     private let outputSize = UnsafeMutablePointer<Int>.allocate(capacity: 1)
 
-    init(endpoint: consuming Connection, library: FunctionLibrary, pollMicroseconds: Int) {
+    init(endpoint: consuming Connection, library: FunctionLibrary, polling: PollBudget) {
         slotMask = UInt32(endpoint.slotCount - 1)
         inputCapacityBytes = endpoint.incomingCapacityBytes - InvocationLayout.headerBytes
         outputCapacityBytes = endpoint.outgoingCapacityBytes - InvocationLayout.headerBytes
+        buffers = endpoint.buffers
         self.endpoint = endpoint
         self.library = library
-        pollNanoseconds = Int64(min(max(0, pollMicroseconds), 1_000_000)) * 1000
+        self.polling = polling
     }
 
     deinit {
@@ -48,21 +50,39 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         }
     }
 
-    /// Polls for the budget, then sleeps; returns when something may have arrived. A message seen here is answered here.
+    /// Polls as long as the budget allows, then sleeps; returns when something may have arrived. A message seen here is answered
+    /// here. While messages come one after the other no clock is read.
     private mutating func wait() throws(TransportError) {
+        if let arrival = try pollBriefly() { return try answer(arrival) }
         let start = monotonicNanoseconds()
-        let end = start &+ pollNanoseconds
+        let end = start &+ polling.allowance(now: start)
         var now = start
-        repeat {
+        var nextLook = start &+ PollBudget.lookNanoseconds
+        let preemptions = clinux_thread_preemptions()
+        while now < end {
             // The client may be waiting for this very CPU, where cores are not pinned.
-            if now &- start > 3_000 { sched_yield() }
-            for _ in 0..<64 {
-                if let arrival = try endpoint.poll() { return try answer(arrival) }
-                clinux_pause()
+            sched_yield()
+            if let arrival = try pollBriefly() {
+                polling.spend(monotonicNanoseconds() &- start)
+                return try answer(arrival)
             }
             now = monotonicNanoseconds()
-        } while now < end
+            guard now >= nextLook else { continue }
+            // Somebody else got the CPU meanwhile: it is wanted.
+            if clinux_thread_preemptions() != preemptions { break }
+            nextLook = now &+ PollBudget.lookNanoseconds
+        }
+        polling.spend(now &- start)
         _ = try endpoint.sleep(atMost: .seconds(1))
+    }
+
+    @inline(__always)
+    private mutating func pollBriefly() throws(TransportError) -> Arrival? {
+        for _ in 0..<64 {
+            if let arrival = try endpoint.poll() { return arrival }
+            clinux_pause()
+        }
+        return nil
     }
 
     /// Copies the header once, and from then on believes only the copy: the client may change the slot at any time.
@@ -78,7 +98,10 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         {
             reply = ReplyHeader(invocationID: header.invocationID, status: .malformed)
         } else if let function = table[header.function] {
-            reply = invoke(function, header, input: input, output: output + InvocationLayout.headerBytes)
+            reply =
+                header.placement.isEmpty
+                ? invoke(function, header, input: input, output: output + InvocationLayout.headerBytes)
+                : invokeInBuffers(function, header, input: input, output: output + InvocationLayout.headerBytes)
         } else if header.function == InvocationLayout.resolveFunction {
             reply = resolve(header, name: input, output: output + InvocationLayout.headerBytes)
         } else {
@@ -86,7 +109,37 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
         }
         reply.write(to: output)
         try endpoint.send(
-            sequence: arrival.sequence, byteCount: InvocationLayout.headerBytes + Int(reply.resultBytes))
+            sequence: arrival.sequence,
+            byteCount: InvocationLayout.headerBytes
+                + (header.placement.contains(.output) ? 0 : Int(reply.resultBytes)))
+    }
+
+    /// The same where the payload, the result or both lie in the lease's buffers.
+    private func invokeInBuffers(
+        _ function: UnsafeMutableRawPointer, _ header: RequestHeader, input: UnsafeRawPointer,
+        output: UnsafeMutableRawPointer
+    ) -> ReplyHeader {
+        var (input, output) = (input, output)
+        if header.placement.contains(.input) {
+            guard let place = place(header.inputOffset, header.payloadBytes) else {
+                return ReplyHeader(invocationID: header.invocationID, status: .malformed)
+            }
+            input = UnsafeRawPointer(place)
+        }
+        if header.placement.contains(.output) {
+            guard let place = place(header.outputOffset, header.resultCapacityBytes) else {
+                return ReplyHeader(invocationID: header.invocationID, status: .malformed)
+            }
+            output = place
+        }
+        return invoke(function, header, input: input, output: output)
+    }
+
+    /// Where in the buffers' memory so many bytes lie; nil when they do not lie within it.
+    private func place(_ offset: UInt64, _ byteCount: UInt64) -> UnsafeMutableRawPointer? {
+        let (end, overflow) = offset.addingReportingOverflow(byteCount)
+        guard !overflow, end <= UInt64(buffers.count), let start = buffers.baseAddress else { return nil }
+        return start + Int(offset)
     }
 
     private func invoke(
@@ -108,7 +161,8 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
             let written = unsafeBitCast(function, to: RFaaSFunction.self)(
                 UnsafeMutableRawPointer(mutating: input), UInt32(header.payloadBytes), output)
             size = Int(written)
-            if size > outputCapacityBytes { endAfterOverrun(size) }
+            let room = header.placement.contains(.output) ? Int(header.resultCapacityBytes) : outputCapacityBytes
+            if size > room { endAfterOverrun(size, room) }
         }
         let needed = UInt64(bitPattern: Int64(size))
         if needed > header.resultCapacityBytes {
@@ -137,9 +191,9 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
 
     /// An rFaaS function is not told how much room it has. One that wrote past its slot has overwritten other calls'
     /// results: nothing of this executor can be trusted any more.
-    private func endAfterOverrun(_ size: Int) -> Never {
+    private func endAfterOverrun(_ size: Int, _ room: Int) -> Never {
         let text =
-            "fallow-executor: an rFaaS function returned \(size) bytes into a slot of \(outputCapacityBytes): "
+            "fallow-executor: an rFaaS function returned \(size) bytes into room for \(room): "
             + "other results may be overwritten, so this executor ends (lease with a larger output)\n"
         _ = text.withCString { write(2, $0, strlen($0)) }
         _exit(ExecutorExit.overrun.rawValue)

@@ -54,6 +54,12 @@ public protocol Endpoint: ~Copyable, Sendable {
     /// everything as it was. The slot's bytes stay untouched by the caller until the exchange over this slot has ended.
     mutating func send(sequence: UInt32, byteCount: Int) throws(TransportError)
 
+    /// Sends a message as `send` does, but may leave the peer asleep and the message on its way until `flush`: for
+    /// batches with one doorbell.
+    mutating func post(sequence: UInt32, byteCount: Int) throws(TransportError)
+    /// Has the peer see everything that was posted.
+    mutating func flush() throws(TransportError)
+
     /// The next message, if one has arrived. Never blocks.
     mutating func poll() throws(TransportError) -> Arrival?
 
@@ -66,6 +72,24 @@ public protocol Endpoint: ~Copyable, Sendable {
     /// - Returns: false when the time-out passed.
     mutating func sleep(atMost timeout: Duration) throws(TransportError) -> Bool
 
+    // Sleeping without holding the endpoint, where the transport's event is a futex word (`sleepsOnWord`): a thread
+    // announces its sleep, sleeps on the word while others may use the endpoint, and says when it is awake.
+
+    static var sleepsOnWord: Bool { get }
+    /// Announces a sleep: the word to sleep on while it is 1. Nil when a message has arrived: do not sleep.
+    mutating func beginSleep() throws(TransportError) -> UnsafeRawPointer?
+    /// Nobody sleeps any more.
+    mutating func endSleep()
+    /// Wakes all who sleep on this side's word, for another reason than a message.
+    func wakeOwnSleepers()
+
+    /// Whether the peer is known to sleep, so that a message costs a wake-up.
+    var isPeerAsleep: Bool { get }
+    /// Whether the connection's end shows in memory, at the cost of a load; nil where one has to ask.
+    var showsEnd: Bool? { get }
+    /// The memory that both sides share for buffers, where offsets in a request's header point; empty where there is none.
+    var buffers: UnsafeMutableRawBufferPointer { get }
+
     /// Whether it is certain that the peer has ended and that everything it ever sent was polled, or can still be: a message
     /// that it had not answered by now it never will. False where that cannot be known, as over a network.
     func isPeerSettled() -> Bool
@@ -76,4 +100,15 @@ public protocol Endpoint: ~Copyable, Sendable {
 
 extension Endpoint where Self: ~Copyable {
     public func isPeerSettled() -> Bool { false }
+    public mutating func post(sequence: UInt32, byteCount: Int) throws(TransportError) {
+        try send(sequence: sequence, byteCount: byteCount)
+    }
+    public mutating func flush() throws(TransportError) {}
+    public static var sleepsOnWord: Bool { false }
+    public mutating func beginSleep() throws(TransportError) -> UnsafeRawPointer? { nil }
+    public mutating func endSleep() {}
+    public func wakeOwnSleepers() {}
+    public var isPeerAsleep: Bool { false }
+    public var showsEnd: Bool? { nil }
+    public var buffers: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: nil, count: 0) }
 }

@@ -9,11 +9,14 @@ public struct ArenaGeometry: Hashable, Sendable, Codable {
     public var inputBytes: Int
     /// Most bytes of result from the function.
     public var outputBytes: Int
+    /// Bytes of memory for buffers, shared by all workers of the lease; used over shared memory alone.
+    public var bufferBytes: Int
 
-    public init(slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20) {
+    public init(slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, bufferBytes: Int = 0) {
         self.slotCount = slotCount
         self.inputBytes = inputBytes
         self.outputBytes = outputBytes
+        self.bufferBytes = bufferBytes
     }
 
     /// Bytes from one input slot to the next: header and payload, rounded up to a page's quarter (1 KiB).
@@ -29,6 +32,8 @@ public struct ArenaGeometry: Hashable, Sendable, Codable {
         let largest = 1 << 30
         if !(0...largest).contains(inputBytes) { return "input must be 0 to 1 GiB, not \(inputBytes) bytes" }
         if !(0...largest).contains(outputBytes) { return "output must be 0 to 1 GiB, not \(outputBytes) bytes" }
+        let mostBuffers = 1 << 38
+        if !(0...mostBuffers).contains(bufferBytes) { return "buffers must be 0 to 256 GiB, not \(bufferBytes) bytes" }
         return nil
     }
 }

@@ -17,15 +17,19 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var outputBytes: Int
     /// For messages; the library itself comes as a descriptor.
     public var libraryName: String
-    /// How long a worker polls before it sleeps.
+    /// How long a worker polls at most before it sleeps.
     public var pollMicroseconds: Int
+    /// Of each second, how many percent a worker may poll without a call coming of it soon; nil is 50.
+    public var pollPercent: Int?
+    /// Bytes of memory for buffers; nil is none.
+    public var bufferBytes: Int?
     /// Whom to become first; nil: the process was started as its user.
     public var entry: ExecutorEntry?
 
     public init(
         leaseID: LeaseID, secret: String, workers: Int, cpus: MachineCPUSet, transport: TransportKind,
         bindAddress: String?, slotCount: Int, inputBytes: Int, outputBytes: Int, libraryName: String,
-        pollMicroseconds: Int, entry: ExecutorEntry? = nil
+        pollMicroseconds: Int, pollPercent: Int? = nil, bufferBytes: Int? = nil, entry: ExecutorEntry? = nil
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -38,6 +42,8 @@ public struct ExecutorAssignment: Codable, Sendable {
         self.outputBytes = outputBytes
         self.libraryName = libraryName
         self.pollMicroseconds = pollMicroseconds
+        self.pollPercent = pollPercent
+        self.bufferBytes = bufferBytes
         self.entry = entry
     }
 }

@@ -15,6 +15,14 @@ public enum InvocationLayout {
     public static let longestFunctionNameBytes = 1024
 }
 
+/// Which of a call's bytes lie in the lease's buffers, instead of behind the headers.
+public struct PayloadPlacement: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt32
+    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static let input = PayloadPlacement(rawValue: 1)
+    public static let output = PayloadPlacement(rawValue: 2)
+}
+
 /// What the client says of an invocation.
 public struct RequestHeader: Hashable, Sendable {
     /// Unique on this endpoint for ever: 64 bits, rising.
@@ -25,29 +33,46 @@ public struct RequestHeader: Hashable, Sendable {
     public var payloadBytes: UInt64
     /// Most bytes of result that the client takes.
     public var resultCapacityBytes: UInt64
+    public var placement: PayloadPlacement
+    /// With `.input`: where in the lease's buffers the payload lies, in bytes.
+    public var inputOffset: UInt64
+    /// With `.output`: where the result goes.
+    public var outputOffset: UInt64
 
-    public init(invocationID: UInt64, function: UInt32, payloadBytes: UInt64, resultCapacityBytes: UInt64) {
+    @inlinable public init(
+        invocationID: UInt64, function: UInt32, payloadBytes: UInt64, resultCapacityBytes: UInt64,
+        placement: PayloadPlacement = [], inputOffset: UInt64 = 0, outputOffset: UInt64 = 0
+    ) {
         self.invocationID = invocationID
         self.function = function
         self.payloadBytes = payloadBytes
         self.resultCapacityBytes = resultCapacityBytes
+        self.placement = placement
+        self.inputOffset = inputOffset
+        self.outputOffset = outputOffset
     }
 
     /// Copies the header out of a slot. `slot` needs 64 readable bytes and 8-byte alignment.
     @inlinable public init(readingFrom slot: UnsafeRawPointer) {
         invocationID = UInt64(littleEndian: slot.load(as: UInt64.self))
         function = UInt32(littleEndian: slot.load(fromByteOffset: 8, as: UInt32.self))
+        placement = PayloadPlacement(rawValue: UInt32(littleEndian: slot.load(fromByteOffset: 12, as: UInt32.self)))
         payloadBytes = UInt64(littleEndian: slot.load(fromByteOffset: 16, as: UInt64.self))
         resultCapacityBytes = UInt64(littleEndian: slot.load(fromByteOffset: 24, as: UInt64.self))
+        inputOffset = UInt64(littleEndian: slot.load(fromByteOffset: 32, as: UInt64.self))
+        outputOffset = UInt64(littleEndian: slot.load(fromByteOffset: 40, as: UInt64.self))
     }
 
     /// Writes the header into a slot, leaving the transport's word alone.
     @inlinable public func write(to slot: UnsafeMutableRawPointer) {
         slot.storeBytes(of: invocationID.littleEndian, as: UInt64.self)
         slot.storeBytes(of: function.littleEndian, toByteOffset: 8, as: UInt32.self)
-        slot.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
+        slot.storeBytes(of: placement.rawValue.littleEndian, toByteOffset: 12, as: UInt32.self)
         slot.storeBytes(of: payloadBytes.littleEndian, toByteOffset: 16, as: UInt64.self)
         slot.storeBytes(of: resultCapacityBytes.littleEndian, toByteOffset: 24, as: UInt64.self)
+        guard placement.rawValue != 0 else { return }
+        slot.storeBytes(of: inputOffset.littleEndian, toByteOffset: 32, as: UInt64.self)
+        slot.storeBytes(of: outputOffset.littleEndian, toByteOffset: 40, as: UInt64.self)
     }
 }
 
@@ -75,7 +100,7 @@ public struct ReplyHeader: Hashable, Sendable {
     /// Bytes the result would have needed; equals `resultBytes` when it fitted.
     public var bytesNeeded: UInt64
 
-    public init(
+    @inlinable public init(
         invocationID: UInt64, status: InvocationStatus, returnValue: Int32 = 0, resultBytes: UInt64 = 0,
         bytesNeeded: UInt64 = 0
     ) {

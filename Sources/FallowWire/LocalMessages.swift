@@ -45,11 +45,13 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
     public var remote: Bool
     /// The library's file name, for messages and reports; not a path that anybody opens.
     public var libraryName: String
+    /// Bytes of memory for buffers; nil is none.
+    public var bufferBytes: Int?
 
     public init(
         cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0, waitSeconds: Double = 0,
         slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, node: NodeName? = nil,
-        remote: Bool = false, libraryName: String
+        remote: Bool = false, libraryName: String, bufferBytes: Int? = nil
     ) {
         self.cpus = cpus
         self.memory = memory
@@ -61,6 +63,7 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
         self.node = node
         self.remote = remote
         self.libraryName = libraryName
+        self.bufferBytes = bufferBytes
     }
 }
 
@@ -122,10 +125,13 @@ public struct LeaseOpened: Codable, Sendable {
     public var slotCount: Int
     public var inputBytes: Int
     public var outputBytes: Int
+    /// With `shm`: bytes of memory for buffers; nil is none.
+    public var bufferBytes: Int?
 
     public init(
         leaseID: LeaseID, node: NodeName, workers: Int, memory: ByteCount, termEnds: Timestamp,
-        transport: TransportKind, address: String?, secret: String, slotCount: Int, inputBytes: Int, outputBytes: Int
+        transport: TransportKind, address: String?, secret: String, slotCount: Int, inputBytes: Int, outputBytes: Int,
+        bufferBytes: Int? = nil
     ) {
         self.leaseID = leaseID
         self.node = node
@@ -138,6 +144,7 @@ public struct LeaseOpened: Codable, Sendable {
         self.slotCount = slotCount
         self.inputBytes = inputBytes
         self.outputBytes = outputBytes
+        self.bufferBytes = bufferBytes
     }
 }
 

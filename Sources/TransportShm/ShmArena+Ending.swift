@@ -29,7 +29,14 @@ extension ShmArena {
         return reason == 0 ? nil : reason
     }
 
-    /// Frees the memory of all slots, whoever still maps them. For the agent, on revoke, after the executor is dead.
+    /// Whether the slots' and buffers' memory may have been emptied. Who asks after reading knows whether it read zeros for data.
+    public var isReclaimed: Bool {
+        atomicMemoryFence(ordering: .acquiring)
+        return (base + ShmLayout.reclaimedOffset).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
+            .load(ordering: .acquiring) != 0
+    }
+
+    /// Frees the memory of all slots and buffers, whoever still maps them. For the agent, on revoke, after the executor is dead.
     ///
     /// Marks the lease ended when nobody did. Blocks for about 0.1 s a GiB in use.
     public func reclaim() throws(ShmArenaError) {

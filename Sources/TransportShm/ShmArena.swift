@@ -122,6 +122,12 @@ public final class ShmArena: Sendable {
         Glibc.close(descriptor)
     }
 
+    /// The memory for buffers, zeros at first. It stays mapped as long as this object lives; what lies there is gone once
+    /// `isReclaimed`.
+    public var buffers: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: base + layout.buffersOffset, count: geometry.bufferBytes)
+    }
+
     /// Has the first 8 KiB of each of a worker's slots allocated now, charged to this process's cgroup. For the executor.
     ///
     /// The rest is allocated when a payload first reaches it, and charged to who writes it: whatever is mapped must be

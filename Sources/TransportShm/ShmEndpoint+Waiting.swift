@@ -80,6 +80,24 @@ extension ShmEndpoint {
         }
     }
 
+    public static var sleepsOnWord: Bool { true }
+
+    public mutating func beginSleep() throws(TransportError) -> UnsafeRawPointer? {
+        ownLine.sleeping.pointee.store(1, ordering: .sequentiallyConsistent)
+        let lost = isLost(now: ShmPresence.nowNanoseconds())
+        if !hasArrival && !lost { return UnsafeRawPointer(ownLine.sleeping) }
+        ownLine.sleeping.pointee.store(0, ordering: .relaxed)
+        if hasArrival { return nil }
+        throw .peerLost
+    }
+
+    public mutating func endSleep() { ownLine.sleeping.pointee.store(0, ordering: .relaxed) }
+
+    public func wakeOwnSleepers() {
+        ownLine.sleeping.pointee.store(0, ordering: .sequentiallyConsistent)
+        _ = clinux_futex_wake(ownLine.sleeping, CInt.max)
+    }
+
     public func isPeerSettled() -> Bool {
         let token = peerLine.token.pointee.load(ordering: .acquiring)
         let isGone =

@@ -19,6 +19,7 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     @usableFromInline let ended: UnsafeMutablePointer<Atomic<UInt32>>
     @usableFromInline let reclaimed: UnsafeMutablePointer<Atomic<UInt32>>
     @usableFromInline let peerSleeping: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let peerClosed: UnsafeMutablePointer<Atomic<UInt32>>
     /// Number of the next message out, and of the next in.
     @usableFromInline var nextSent: UInt32
     @usableFromInline var nextReceived: UInt32
@@ -75,6 +76,7 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         ownLine = own
         peerLine = ShmLine(address: arena.base + layout.lineOffset(worker: worker, side: side.other))
         peerSleeping = peerLine.sleeping
+        peerClosed = peerLine.closed
         self.arena = arena
         self.side = side
         self.presence = presence
@@ -97,18 +99,37 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     }
 
     @inlinable public mutating func send(sequence: UInt32, byteCount: Int) throws(TransportError) {
+        let bell = try prepare(sequence: sequence, byteCount: byteCount)
+        // The peer says that it sleeps and then looks at the doorbell; here the doorbell is rung before looking
+        // whether it sleeps. All four accesses are sequentially consistent, so one side sees the other.
+        bell.pointee.store(Self.ring(sequence), ordering: .sequentiallyConsistent)
+        nextSent = sequence &+ 1
+        if peerSleeping.pointee.load(ordering: .sequentiallyConsistent) != 0 { wakePeer() }
+    }
+
+    @inlinable public mutating func post(sequence: UInt32, byteCount: Int) throws(TransportError) {
+        let bell = try prepare(sequence: sequence, byteCount: byteCount)
+        bell.pointee.store(Self.ring(sequence), ordering: .releasing)
+        nextSent = sequence &+ 1
+    }
+
+    @inlinable public mutating func flush() throws(TransportError) {
+        // As in `send`, for all doorbells that were rung before.
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        if peerSleeping.pointee.load(ordering: .relaxed) != 0 { wakePeer() }
+    }
+
+    /// What `send` checks; gives the doorbell.
+    @inlinable func prepare(
+        sequence: UInt32, byteCount: Int
+    ) throws(TransportError) -> UnsafeMutablePointer<Atomic<UInt64>> {
         precondition(sequence == nextSent, "messages are sent in the order of their sequence")
         guard byteCount >= 0, byteCount <= outgoingCapacityBytes else {
             throw .oversize(limitBytes: outgoingCapacityBytes)
         }
         guard isOpen else { throw .peerLost }
         guard nextReceived &+ sendCredit != nextSent else { throw .ringFull }
-        let bell = Self.doorbell(outgoingBase, outgoingStride, sequence & mask)
-        // The peer says that it sleeps and then looks at the doorbell; here the doorbell is rung before looking
-        // whether it sleeps. All four accesses are sequentially consistent, so one side sees the other.
-        bell.pointee.store(Self.ring(sequence), ordering: .sequentiallyConsistent)
-        nextSent = sequence &+ 1
-        if peerSleeping.pointee.load(ordering: .sequentiallyConsistent) != 0 { wakePeer() }
+        return Self.doorbell(outgoingBase, outgoingStride, sequence & mask)
     }
 
     @inlinable public mutating func poll() throws(TransportError) -> Arrival? {
@@ -132,4 +153,10 @@ public struct ShmEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         atomicMemoryFence(ordering: .acquiring)
         if reclaimed.pointee.load(ordering: .relaxed) != 0 { throw .peerLost }
     }
+
+    @inlinable public var isPeerAsleep: Bool { peerSleeping.pointee.load(ordering: .relaxed) != 0 }
+    @inlinable public var showsEnd: Bool? {
+        ended.pointee.load(ordering: .relaxed) != 0 || peerClosed.pointee.load(ordering: .relaxed) != 0
+    }
+    public var buffers: UnsafeMutableRawBufferPointer { arena.buffers }
 }

@@ -17,12 +17,13 @@ public enum ShmSide: Int, Sendable {
 ///     132      reclaimed: 0, or 1 once the slots' memory may have been emptied
 ///     4096     a line pair (128 bytes) for each worker's client and executor: sleeping, closed, token
 ///     control  for each worker: input slots, then output slots
+///     behind   the memory for buffers
 ///
 /// A slot's first 64 bytes are its header; the last eight of them are the doorbell, so that one cache line carries
 /// header and doorbell. The doorbell of message n is 2^32 + n: never zero, so fresh or reclaimed memory rings nothing.
 struct ShmLayout: Sendable {
     static let magic: UInt64 = 0x3130_6d68_736c_6c66  // "fllshm01"
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let pageBytes = 4096
     static let endedOffset = 128
     static let reclaimedOffset = 132
@@ -39,7 +40,8 @@ struct ShmLayout: Sendable {
     var workerBytes: Int {
         Self.wholePages(geometry.slotCount * (geometry.inputStrideBytes + geometry.outputStrideBytes))
     }
-    var totalBytes: Int { controlBytes + workers * workerBytes }
+    var totalBytes: Int { buffersOffset + Self.wholePages(geometry.bufferBytes) }
+    var buffersOffset: Int { controlBytes + workers * workerBytes }
 
     /// What is wrong with the shape, in one sentence; nil when nothing is.
     var complaint: String? {
@@ -72,12 +74,14 @@ struct ShmArenaHeader: Equatable {
     var slotCount: UInt64
     var inputBytes: UInt64
     var outputBytes: UInt64
+    var bufferBytes: UInt64
 
     init(_ layout: ShmLayout) {
         workers = UInt32(layout.workers)
         slotCount = UInt64(layout.geometry.slotCount)
         inputBytes = UInt64(layout.geometry.inputBytes)
         outputBytes = UInt64(layout.geometry.outputBytes)
+        bufferBytes = UInt64(layout.geometry.bufferBytes)
     }
 }
 

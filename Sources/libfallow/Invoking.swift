@@ -11,13 +11,30 @@ internal import Glibc
     _ output: UnsafeMutableRawPointer!, _ outputSize: UnsafeMutablePointer<Int>!,
     _ returnValue: UnsafeMutablePointer<Int32>!, _ timeoutSeconds: Double
 ) -> Int32 {
+    invoke(
+        lease, function, input, inputSize, output, outputSize, returnValue, timeoutSeconds, isInBuffers: false)
+}
+
+@c @implementation public func fallow_invoke_buffers(
+    _ lease: OpaquePointer!, _ function: UnsafePointer<CChar>!, _ input: UnsafeRawPointer!, _ inputSize: Int,
+    _ output: UnsafeMutableRawPointer!, _ outputSize: UnsafeMutablePointer<Int>!,
+    _ returnValue: UnsafeMutablePointer<Int32>!, _ timeoutSeconds: Double
+) -> Int32 {
+    invoke(lease, function, input, inputSize, output, outputSize, returnValue, timeoutSeconds, isInBuffers: true)
+}
+
+@inline(__always)
+private func invoke(
+    _ lease: OpaquePointer?, _ function: UnsafePointer<CChar>?, _ input: UnsafeRawPointer?, _ inputSize: Int,
+    _ output: UnsafeMutableRawPointer?, _ outputSize: UnsafeMutablePointer<Int>?,
+    _ returnValue: UnsafeMutablePointer<Int32>?, _ timeoutSeconds: Double, isInBuffers: Bool
+) -> Int32 {
     do throws(FallowError) {
         let lease = try object(lease, "lease", as: Lease.self)
-        let capacity = (outputSize as UnsafeMutablePointer<Int>?)?.pointee ?? 0
-        let timeout = try span(seconds: timeoutSeconds, "timeout_seconds")
         let result = try lease.invoke(
             try functionName(function), try bytes(input, inputSize, "input"),
-            into: try bytes(output, capacity, "output"), timeout: timeoutSeconds <= 0 ? nil : timeout)
+            into: try bytes(output, outputSize?.pointee ?? 0, "output"), isInBuffers: isInBuffers,
+            seconds: timeoutSeconds)
         deliver(result, outputSize, returnValue)
         return 0
     } catch {
@@ -30,14 +47,28 @@ internal import Glibc
     _ lease: OpaquePointer!, _ function: UnsafePointer<CChar>!, _ input: UnsafeRawPointer!, _ inputSize: Int,
     _ output: UnsafeMutableRawPointer!, _ outputCapacity: Int, _ future: UnsafeMutablePointer<OpaquePointer?>!
 ) -> Int32 {
+    submit(lease, function, input, inputSize, output, outputCapacity, future, isInBuffers: false)
+}
+
+@c @implementation public func fallow_submit_buffers(
+    _ lease: OpaquePointer!, _ function: UnsafePointer<CChar>!, _ input: UnsafeRawPointer!, _ inputSize: Int,
+    _ output: UnsafeMutableRawPointer!, _ outputCapacity: Int, _ future: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int32 {
+    submit(lease, function, input, inputSize, output, outputCapacity, future, isInBuffers: true)
+}
+
+private func submit(
+    _ lease: OpaquePointer?, _ function: UnsafePointer<CChar>?, _ input: UnsafeRawPointer?, _ inputSize: Int,
+    _ output: UnsafeMutableRawPointer?, _ outputCapacity: Int, _ future: UnsafeMutablePointer<OpaquePointer?>?,
+    isInBuffers: Bool
+) -> Int32 {
     Failure.guarded { () throws(FallowError) in
         guard let future else { throw FallowError(.invalid, "future is NULL: there is nowhere to put the future") }
         future.pointee = nil
         let lease = try object(lease, "lease", as: Lease.self)
-        future.pointee = retained(
-            try lease.submit(
-                try functionName(function), try bytes(input, inputSize, "input"),
-                into: try bytes(output, outputCapacity, "output")))
+        future.pointee = try RawFuture.submit(
+            lease, try functionName(function), try bytes(input, inputSize, "input"),
+            try bytes(output, outputCapacity, "output"), isInBuffers: isInBuffers)
     }
 }
 
@@ -46,9 +77,8 @@ internal import Glibc
     _ timeoutSeconds: Double
 ) -> Int32 {
     do throws(FallowError) {
-        let future = try object(future, "future", as: Future.self)
-        let timeout = try span(seconds: timeoutSeconds, "timeout_seconds")
-        deliver(try future.result(timeout: timeoutSeconds < 0 ? nil : timeout), outputSize, returnValue)
+        guard let future else { throw FallowError(.invalid, "future is NULL") }
+        deliver(try RawFuture.wait(future, seconds: timeoutSeconds), outputSize, returnValue)
         return 0
     } catch {
         if error.code == .resultTooLarge { outputSize?.pointee = error.bytesNeeded }
@@ -62,7 +92,7 @@ internal import Glibc
 ) -> Int32 {
     Failure.guarded { () throws(FallowError) in
         guard let index else { throw FallowError(.invalid, "index is NULL: there is nowhere to put which one is done") }
-        index.pointee = try Future.waitAny(try array(futures, count), timeout: try patience(timeoutSeconds))
+        index.pointee = try RawFuture.waitAny(try array(futures, count), timeout: try patience(timeoutSeconds))
     }
 }
 
@@ -70,12 +100,12 @@ internal import Glibc
     _ futures: UnsafePointer<OpaquePointer?>!, _ count: Int, _ timeoutSeconds: Double
 ) -> Int32 {
     Failure.guarded { () throws(FallowError) in
-        try Future.waitAll(try array(futures, count), timeout: try patience(timeoutSeconds))
+        try RawFuture.waitAll(try array(futures, count), timeout: try patience(timeoutSeconds))
     }
 }
 
 @c @implementation public func fallow_future_free(_ future: OpaquePointer!) {
-    _ = released(future, as: Future.self)
+    if let future { RawFuture.free(future) }
 }
 
 @c @implementation public func fallow_code_name(_ code: Int32) -> UnsafePointer<CChar>! {
@@ -93,14 +123,17 @@ private func deliver(
     returnValue?.pointee = result.returnValue
 }
 
-private func array(_ futures: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(FallowError) -> [Future] {
+private func array(_ futures: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(FallowError) -> [OpaquePointer] {
     guard let futures, count > 0 else { throw FallowError(.invalid, "there is no future to wait for") }
     guard count <= 1 << 20 else {
         throw FallowError(.invalid, "\(count) futures at once: at most \(1 << 20) are allowed")
     }
-    var all: [Future] = []
+    var all: [OpaquePointer] = []
     all.reserveCapacity(count)
-    for index in 0..<count { all.append(try object(futures[index], "one of the futures", as: Future.self)) }
+    for index in 0..<count {
+        guard let future = futures[index] else { throw FallowError(.invalid, "one of the futures is NULL") }
+        all.append(future)
+    }
     return all
 }
 

@@ -81,25 +81,34 @@ private func copy(_ text: String, into buffer: UnsafeMutableRawBufferPointer) {
 }
 
 extension LeaseOptions {
+    /// Of the structure as fallow.h first had it, without its last field.
+    private static let sizeBeforeBuffers = UInt32(MemoryLayout<fallow_lease_options>.stride - 8)
+
     /// What a C program wishes; NULL and zeros are defaults.
     fileprivate init(_ pointer: UnsafePointer<fallow_lease_options>?) throws(FallowError) {
         self.init()
-        guard let wish = pointer?.pointee else { return }
+        guard let pointer else { return }
         let size = UInt32(MemoryLayout<fallow_lease_options>.stride)
-        guard wish.size == size else {
+        let told = UnsafeRawPointer(pointer).load(as: UInt32.self)
+        guard told == size || told == Self.sizeBeforeBuffers else {
             throw FallowError(
-                .invalid, "options.size is \(wish.size), not \(size): initialise the options with FALLOW_LEASE_OPTIONS")
+                .invalid, "options.size is \(told), not \(size): initialise the options with FALLOW_LEASE_OPTIONS")
+        }
+        var wish = fallow_lease_options()
+        withUnsafeMutableBytes(of: &wish) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: Int(told)))
         }
         guard wish.flags & ~UInt32(FALLOW_LEASE_REMOTE) == 0 else {
             throw FallowError(.invalid, "options.flags \(wish.flags) holds more than FALLOW_LEASE_REMOTE")
         }
         guard wish.memory <= UInt64(Int64.max), wish.max_input <= UInt64(Int64.max),
-            wish.max_output <= UInt64(Int64.max)
-        else { throw FallowError(.invalid, "options.memory, max_input or max_output is beyond 2^63") }
+            wish.max_output <= UInt64(Int64.max), wish.buffers <= UInt64(Int64.max)
+        else { throw FallowError(.invalid, "options.memory, max_input, max_output or buffers is beyond 2^63") }
         if wish.cpus != 0 { cpus = Int(wish.cpus) }
         if wish.memory != 0 { memory = ByteCount(Int64(wish.memory)) }
         if wish.max_input != 0 { inputBytes = Int(wish.max_input) }
         if wish.max_output != 0 { outputBytes = Int(wish.max_output) }
+        bufferBytes = Int(wish.buffers)
         if wish.slots != 0 { slotCount = Int(wish.slots) }
         if wish.term_seconds != 0 {
             guard wish.term_seconds > 0 else { throw FallowError(.invalid, "options.term_seconds cannot be negative") }

@@ -29,6 +29,7 @@ int main(int argc, char **argv)
 	options.memory = 256u << 20;
 	options.term_seconds = 60;
 	options.wait_seconds = 10;
+	options.buffers = 1 << 20; /* for calls that copy nothing, below */
 	if ((code = fallow_lease_open(client, argv[1], &options, &lease)) != FALLOW_OK)
 		return failed("lease", code);
 
@@ -45,6 +46,18 @@ int main(int argc, char **argv)
 	if (code != FALLOW_OK)
 		return failed("invoke", code);
 	printf("reverse(%s) = %.*s\n", text, (int)size, result);
+
+	/* The same in a buffer: on the same node the function reads and writes it in place. */
+	char *buffer;
+	if ((code = fallow_buffer_alloc(lease, 4096, (void **)&buffer)) != FALLOW_OK)
+		return failed("buffer", code);
+	strcpy(buffer, "in place");
+	size = 2048;
+	code = fallow_invoke_buffers(lease, "reverse", buffer, strlen(buffer), buffer + 2048, &size, NULL, 5.0);
+	if (code != FALLOW_OK)
+		return failed("invoke", code);
+	printf("reverse(%s) = %.*s\n", buffer, (int)size, buffer + 2048);
+	fallow_buffer_free(buffer);
 
 	fallow_lease_close(lease); /* gives the core back; the end of this process would, too */
 	fallow_close(client);

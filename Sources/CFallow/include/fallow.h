@@ -81,8 +81,10 @@ struct fallow_lease_options {
 	uint32_t slots;         /* invocations in flight per worker, a power of two; default 16 */
 	uint32_t flags;         /* FALLOW_LEASE_* */
 	const char *node;       /* this node of the cluster only; default NULL: any */
+	uint64_t buffers;       /* bytes for fallow_buffer_alloc, part of memory; default 0. (Programs built before it was
+	                           here have a smaller size and are served as before.) */
 };
-#define FALLOW_LEASE_OPTIONS { sizeof(struct fallow_lease_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL }
+#define FALLOW_LEASE_OPTIONS { sizeof(struct fallow_lease_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
 #define FALLOW_LEASE_REMOTE 0x1u /* not on this node, even when it has capacity */
 
 /* What a lease is. */
@@ -122,6 +124,18 @@ int fallow_invoke(fallow_lease *lease, const char *function, const void *input, 
 /* Starts an invocation on an idle worker. input is copied before this returns; output must stay until the future is done. */
 int fallow_submit(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
                   size_t output_capacity, fallow_future **future);
+/* One call of several. */
+struct fallow_item {
+	const void *input;
+	size_t input_size;
+	void *output;
+	size_t output_capacity;
+};
+/* Starts count invocations of one function, spread over the workers, with one wake-up a worker. *started: how many were
+ * started, the first ones; their futures are in futures, the others are NULL there. FALLOW_FULL: not all found slots. With
+ * any other code nothing was started, or the lease ended meanwhile and *started of them say so themselves. */
+int fallow_submit_many(fallow_lease *lease, const char *function, const struct fallow_item *items, size_t count,
+                       fallow_future **futures, size_t *started);
 /* Waits for one future; returns its code (FALLOW_TIMED_OUT: not done yet, wait again). Results may be NULL. For all waits
  * for futures: timeout_seconds 0 only looks, < 0 is the rest of the term. */
 int fallow_wait(fallow_future *future, size_t *output_size, int32_t *return_value, double timeout_seconds);
@@ -131,6 +145,25 @@ int fallow_wait_any(fallow_future *const *futures, size_t count, size_t *index, 
 int fallow_wait_all(fallow_future *const *futures, size_t count, double timeout_seconds);
 /* Forgets a future. When it is not done, its output is not touched any more. NULL is allowed. */
 void fallow_future_free(fallow_future *future);
+
+/* Buffers: memory of the lease that functions on the same node read and write in place; calls copy nothing. (On another node
+ * they are copied, and the same calls work.) A buffer begins at a page and may be as large as the lease's `buffers`; what one
+ * call takes of it is bounded by max_input and max_output as ever. It may be used after the lease's end, and reads as zeros
+ * then: fallow_buffer_check tells. Every buffer is to be freed, also after the lease was closed.
+ * FALLOW_TOO_LARGE: no gap of this size; FALLOW_LEASE_ENDED; FALLOW_INVALID. */
+int fallow_buffer_alloc(fallow_lease *lease, size_t size, void **buffer);
+/* FALLOW_INVALID when no buffer begins there (freed before, or from elsewhere). NULL is allowed. A buffer that a call still
+ * uses (one that timed out) is not given out again before that call is over. */
+int fallow_buffer_free(void *buffer);
+/* Whether all that was read from the buffer until now was what lay there: FALLOW_OK, or FALLOW_LEASE_ENDED. */
+int fallow_buffer_check(const void *buffer);
+/* As fallow_invoke and fallow_submit, with input and output in buffers of this lease: anywhere within one, the same or two.
+ * Elsewhere is FALLOW_INVALID; NULL of size 0 is allowed. Both belong to the function until the call is done: the input must
+ * not change, and after a time-out the output may still. */
+int fallow_invoke_buffers(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
+                          size_t *output_size, int32_t *return_value, double timeout_seconds);
+int fallow_submit_buffers(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
+                          size_t output_capacity, fallow_future **future);
 
 /* The name of a code, such as "FALLOW_NO_CAPACITY"; never NULL. */
 const char *fallow_code_name(int code);

@@ -12,4 +12,7 @@ int clinux_thread_join(uint64_t thread);
 /* Lets the calling thread run before all ordinary ones (SCHED_FIFO at its lowest priority). What it starts is ordinary again.
  * If it then computes for 2 s without once waiting, the kernel ends the process (RLIMIT_RTTIME). 0 or -errno. */
 int clinux_thread_run_first(void);
+
+/* How often this thread lost its CPU to another while it could have gone on. */
+int64_t clinux_thread_preemptions(void);
 #endif

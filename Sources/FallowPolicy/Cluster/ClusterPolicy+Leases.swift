@@ -95,7 +95,7 @@ extension ClusterPolicy {
         try checkSeconds(demand.termSeconds, "the term")
         try checkSeconds(demand.waitSeconds, "the time to wait")
         guard (0...65_536).contains(demand.slotCount), (0...(1 << 32)).contains(demand.inputBytes),
-            (0...(1 << 32)).contains(demand.outputBytes)
+            (0...(1 << 32)).contains(demand.outputBytes), (0...(1 << 40)).contains(demand.bufferBytes ?? 0)
         else {
             throw WireError(
                 .invalid,

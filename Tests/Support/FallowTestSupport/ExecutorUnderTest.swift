@@ -51,7 +51,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
             transport: transport, bindAddress: transport == .fabric ? "127.0.0.1" : nil, slotCount: geometry.slotCount,
             inputBytes: geometry.inputBytes,
             outputBytes: geometry.outputBytes, libraryName: (library as NSString).lastPathComponent,
-            pollMicroseconds: pollMicroseconds)
+            pollMicroseconds: pollMicroseconds, bufferBytes: geometry.bufferBytes)
         let bytes = try packet ?? [UInt8](JSONEncoder().encode(assignment))
         // Not duplicated: closing another descriptor of the arena in this process would drop its locks.
         _ = try control.send(bytes, descriptors: sendsArena && transport == .shm ? [file, arena.descriptor] : [file])

@@ -147,7 +147,8 @@ public final class PlayedAgent: @unchecked Sendable {
         let id = LeaseID(nextLease)
         nextLease += 1
         let geometry = ArenaGeometry(
-            slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
+            slotCount: demand.slotCount, inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
+            bufferBytes: transport == .shm ? demand.bufferBytes ?? 0 : 0)
         do {
             let executor = try ExecutorUnderTest(
                 library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry, cpus: cpus,
@@ -167,7 +168,7 @@ public final class PlayedAgent: @unchecked Sendable {
                 leaseID: id, node: NodeName("test"), workers: demand.cpus, memory: demand.memory,
                 termEnds: Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970 + 600), transport: transport,
                 address: report.address, secret: String(repeating: "5a", count: 32), slotCount: demand.slotCount,
-                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes)
+                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes, bufferBytes: demand.bufferBytes)
             session.send(
                 LocalReply(id: request, kind: .leased, lease: opened),
                 descriptors: transport == .shm ? [executor.arena.descriptor] : [])
