@@ -2,9 +2,6 @@ import FallowModel
 import FallowPolicy
 import Testing
 
-/// Seconds after some beginning.
-private func at(_ seconds: Double) -> Timestamp { Timestamp(secondsSinceEpoch: 1_000_000 + seconds) }
-
 @Suite("Parking") struct ParkingPolicyTests {
     private static func policy(maximum: Int = 4) -> ParkingPolicy {
         var policy = ParkingPolicy(rules: .init(maximum: maximum))
