@@ -199,6 +199,12 @@ extension NodeShell {
             return start.finish(.failure(error))
         }
         executor.opening = nil
+        guard executor.hasEntered else {
+            // Of another version than this agent: it would run functions as root.
+            revoke([id], .executorDied)
+            return start.finish(
+                .failure(WireError(.internalError, "\(name): the executor did not become its user; see executor.path")))
+        }
         start.note("ready")
         log.debug(
             "lease begins",
