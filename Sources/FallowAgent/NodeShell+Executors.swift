@@ -200,13 +200,20 @@ extension NodeShell {
             return start.finish(.failure(error))
         }
         executor.opening = nil
+        guard executor.hasEntered else {
+            // Of another version than this agent: it would run functions as root.
+            revoke([id], .executorDied)
+            return start.finish(
+                .failure(WireError(.internalError, "\(name): the executor did not become its user; see executor.path")))
+        }
         start.note("ready")
+        let phases = start.microseconds.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         log.debug(
             "lease begins",
             metadata: [
                 "lease": "\(id)", "user": "\(executor.grant.user)", "pid": "\(executor.process.pid)",
                 "cgroup": "\(executor.cgroup.lease)", "parked": "\(start.wasParked)",
-                "us": "\(start.microseconds.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))",
+                "us": "\(phases.joined(separator: " "))",
             ])
         start.finish(.success(report.address))
     }
@@ -214,7 +221,8 @@ extension NodeShell {
     /// An executor that never entered its lease has run nothing of the user's: another takes its place, and nobody is told.
     private func tryAnother(_ executor: RunningExecutor, _ start: LeaseStart) -> Bool {
         guard !executor.hasEntered, start.executors < LeaseStart.executorsTried else { return false }
-        log.notice("an executor died before its lease; another takes its place", metadata: ["lease": "\(executor.leaseID)"])
+        log.notice(
+            "an executor died before its lease; another takes its place", metadata: ["lease": "\(executor.leaseID)"])
         executors[executor.leaseID] = nil
         executor.opening = nil
         for token in executor.watches { loop.cancel(token) }

@@ -126,7 +126,8 @@ final class ParkingLot {
             // Those that are being started are seen to when they are there.
             for _ in 0..<change.end {
                 guard let one = stand(kind, { $0.ready.popLast() }) else { break }
-                log.debug("a parked executor ends", metadata: ["pid": "\(one.process.pid)", "kind": "\(kind.rawValue)"])
+                log.debug(
+                    "a parked executor ends", metadata: ["pid": "\(one.process.pid)", "kind": "\(kind.rawValue)"])
                 one.end()
             }
         }

@@ -60,7 +60,8 @@ struct ControlChannel {
             leaseID: LeaseID(1), secret: "", workers: 1, cpus: MachineCPUSet([0]), transport: .shm, bindAddress: "",
             slotCount: 1, inputBytes: 1, outputBytes: 1, libraryName: "", pollMicroseconds: 1,
             entry: ExecutorEntry(
-                uid: UserID(1), gid: 1, groups: [1], name: "", home: "", cgroups: ["": ""], openFiles: 1, fileSize: .zero))
+                uid: UserID(1), gid: 1, groups: [1], name: "", home: "", cgroups: ["": ""], openFiles: 1,
+                fileSize: .zero))
         guard let bytes = try? JSONEncoder().encode(sample) else { return }
         _ = try? JSONDecoder().decode(ExecutorAssignment.self, from: bytes)
     }

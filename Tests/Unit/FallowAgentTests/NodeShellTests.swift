@@ -93,8 +93,10 @@ final class ShellUnderTest: @unchecked Sendable {
         defer { close(file) }
         let done = DispatchSemaphore(value: 0)
         nonisolated(unsafe) var result: Result<String?, WireError> = .success(nil)
-        let identity = (try? UserIdentity.resolve(grant.user)) ?? UserIdentity(
-            uid: grant.user, name: "-", gid: 0, groups: [], home: "/")
+        let identity =
+            (try? UserIdentity.resolve(grant.user))
+            ?? UserIdentity(
+                uid: grant.user, name: "-", gid: 0, groups: [], home: "/")
         loop.post { [self] in
             shell.open(grant, library: file, local: true, identity: identity) {
                 result = $0

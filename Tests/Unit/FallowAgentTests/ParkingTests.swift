@@ -19,7 +19,9 @@ struct ParkingTests {
         }
         return try condition()
     }
-    private func status(_ pid: Int32) -> String { (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? "" }
+    private func status(_ pid: Int32) -> String {
+        (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+    }
     private func runs(_ pid: Int32) -> Bool { status(pid).contains("\nState:") && !status(pid).contains("State:\tZ") }
 
     private func node() throws -> ShellUnderTest {
