@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # steps.sh [STEPS]: what the plugin adds to a step's start beside a healthy agent, timed inside its callbacks over many steps
-# (default 500) of a real Slurm, and what starting a process by srun takes all in all. Rows in .build/bench/plugin.json.
+# (default 500) of a real Slurm, and what starting a process by srun takes all in all. Rows in .build/bench/plugin.json. After
+# 150 s it makes do with the steps that there were: a loaded machine needs more for 500; the row says how many.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 
 steps=${1:-500}
@@ -11,7 +12,7 @@ log=$FALLOW_LAB/log/slurmd.node0.log
 # One job; its steps one after the other, as a batch script's are.
 cat >"$work/scratch/steps" <<'SCRIPT'
 #!/bin/bash
-for ((step = 0; step < $1; step++)); do
+for ((step = 0; step < $1 && SECONDS < 150; step++)); do
 	began=${EPOCHREALTIME/./}
 	srun -n1 true || exit 1
 	echo $((${EPOCHREALTIME/./} - began))
@@ -34,7 +35,10 @@ for line in open(log, errors="replace"):
     # What a step's first task waits for: init, and init_post_opt, which asks the agent.
     if (found := LINE.search(line)) and found[2] in ("init", "init_post_opt"):
         before[found[1]] = before.get(found[1], 0) + int(found[3])
-assert len(before) >= int(steps), f"callbacks of {len(before)} steps in the log, not of {steps}"
+times = [int(line) for line in open(walls)]
+assert len(before) >= len(times) > 0, f"callbacks of {len(before)} steps in the log, not of {len(times)}"
+if len(times) < int(steps):
+    print(f"only {len(times)} of {steps} steps in the time")
 
 
 def at(values, share):
@@ -49,7 +53,6 @@ def row(name, values, bound, text, mode):
         "placement": "lab cluster, wherever the kernel puts them", "mode": mode, "repeats": len(values)}
 
 
-times = [int(line) for line in open(walls)]
 rows = [
     row("plugin on a step's start", list(before.values()), 1000, "1 ms, inside the callbacks", "blocks on the agent's answer"),
     row("srun -n1 true, all in all", times, None, "", "blocks"),

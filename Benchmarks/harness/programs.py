@@ -29,8 +29,15 @@ def raise_priority():
     os.nice(-20)
 
 
-def finish(process):
-    """Ends a process's whole session; it was started with one of its own."""
+def finish(process, patience=0):
+    """Ends a process's whole session; it was started with one of its own. With patience (seconds) it may clean up first: a
+    script's lab cluster has daemons in sessions of their own."""
+    if patience:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            pass
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -49,7 +56,7 @@ def output(command, environment=None, seconds=60):
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        finish(process)
+        finish(process, patience=40)
         process.communicate()
         raise Failed(f"took longer than {seconds} s") from None
     finish(process)

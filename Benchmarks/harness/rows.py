@@ -96,7 +96,7 @@ class Session:
             middle[name] = statistics.median(values) if values else None
             extreme[name] = best(values) if values else None
         values = [sample[row.ours.key] for sample in samples["ours"]]
-        p99s = [sample["p99_us"] for sample in samples["ours"] if "p99_us" in sample]
+        p99s = [sample["p99_us"] for sample in samples["ours"] if "p99_us" in sample and row.unit == "us"]
         p99 = statistics.median(p99s) if p99s else None
         peers = {name: middle["peer " + name] for name in row.peers}
         reached = {name: value for name, value in peers.items() if value is not None}
