@@ -8,7 +8,7 @@
 
 #include "bench.h"
 
-enum { SIZE = 512 << 20, CAP = 128 << 20, ROUNDS = 5 };
+enum { SIZE = 256 << 20, CAP = 64 << 20, ROUNDS = 5 };
 
 static volatile uint64_t sink;
 
@@ -27,7 +27,7 @@ static double scan(const volatile uint64_t *words, size_t size)
 static double cold_mmap(void)
 {
 	char path[] = "/var/tmp/pager-bench-XXXXXX";
-	size_t size = 128 << 20;
+	size_t size = 64 << 20;
 	int file = mkstemp(path);
 	static char block[1 << 20];
 	if (file < 0)

@@ -83,7 +83,10 @@ static int open_all(struct fallow_pager *pager)
 /* Everything that open_all and the threads' start made. */
 static void close_all(struct fallow_pager *pager)
 {
+	struct guard guard;
+	fallow_guard_enter(&guard, pager);
 	pager->stopping = true;
+	fallow_guard_leave(&guard);
 	fallow_change_tell(&pager->service);
 	if (pager->has_service)
 		pthread_join(pager->service_thread, NULL);

@@ -72,7 +72,7 @@ static void leaks(const struct configuration *configuration)
 	struct setup setup;
 	set_up(&setup, configuration, 4096, 8, 32);
 	int descriptors = 0;
-	size_t mappings = 0, memory = 0;
+	size_t mappings = 0, memory = 0; /* a sanitizer keeps freed memory for a while, so it is not looked at there */
 	for (int cycle = 0; cycle < 1250; cycle++) {
 		struct fallow_region *region;
 		if (cycle == 100) {
@@ -91,7 +91,9 @@ static void leaks(const struct configuration *configuration)
 	}
 	CHECK(count_descriptors() == descriptors);
 	CHECK(count_mappings() <= mappings + 8, "%zu, %zu before", count_mappings(), mappings);
-#ifndef FALLOW_SANITIZED
+#ifdef FALLOW_SANITIZED
+	(void)memory;
+#else
 	CHECK(resident_kib() <= memory + 512, "%zu KiB, %zu before", resident_kib(), memory);
 #endif
 	tear_down(&setup);
