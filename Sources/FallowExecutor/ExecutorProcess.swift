@@ -38,9 +38,10 @@ public enum ExecutorProcess {
         do throws(WireError) {
             (assignment, descriptors) = try channel.receiveAssignment()
         } catch {
-            if error.code != .unavailable { say(error.message) }
+            guard error.code != .unavailable else { return ExecutorExit.noAssignment.rawValue }
+            say(error.message)
             channel.send(ExecutorReport(error: error))
-            return ExecutorExit.noAssignment.rawValue
+            return ExecutorExit.unusable.rawValue
         }
         do throws(WireError) {
             return try serve(assignment, descriptors, channel).rawValue

@@ -59,8 +59,10 @@ public struct RequestHeader: Hashable, Sendable {
         placement = PayloadPlacement(rawValue: UInt32(littleEndian: slot.load(fromByteOffset: 12, as: UInt32.self)))
         payloadBytes = UInt64(littleEndian: slot.load(fromByteOffset: 16, as: UInt64.self))
         resultCapacityBytes = UInt64(littleEndian: slot.load(fromByteOffset: 24, as: UInt64.self))
-        inputOffset = UInt64(littleEndian: slot.load(fromByteOffset: 32, as: UInt64.self))
-        outputOffset = UInt64(littleEndian: slot.load(fromByteOffset: 40, as: UInt64.self))
+        // What a sender does not use it need not write.
+        let usesBuffers = placement.rawValue != 0
+        inputOffset = usesBuffers ? UInt64(littleEndian: slot.load(fromByteOffset: 32, as: UInt64.self)) : 0
+        outputOffset = usesBuffers ? UInt64(littleEndian: slot.load(fromByteOffset: 40, as: UInt64.self)) : 0
     }
 
     /// Writes the header into a slot, leaving the transport's word alone.

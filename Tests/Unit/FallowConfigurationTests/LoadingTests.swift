@@ -37,7 +37,7 @@ let otherValues: [String: String] = [
     "lease.term_maximum": "86400", "lease.per_user": "3", "lease.cores_per_user": "9", "lease.grace_lost": "7",
     "cgroup.lowest_weight": "false",
     "executor.path": "/e", "executor.processes": "10", "executor.open_files": "64", "executor.file_size": "3M",
-    "executor.poll": "0.00002", "executor.parked": "3", "slurm.poll_interval": "15",
+    "executor.poll": "0.00002", "executor.poll_percent": "7", "executor.parked": "3", "slurm.poll_interval": "15",
 ]
 
 @Suite struct Keys {
