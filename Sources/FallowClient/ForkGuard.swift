@@ -18,6 +18,14 @@ enum ForkGuard {
     }
 }
 
+/// The monotonic clock as of the kernel's last tick, some milliseconds ago at most; reads memory alone.
+@inline(__always)
+func coarseNanoseconds() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+}
+
 /// Reads the monotonic clock; answered without entering the kernel (vDSO).
 func monotonicNanoseconds() -> Int64 {
     var now = timespec()

@@ -102,6 +102,7 @@ extension Lease {
     @inline(__always)
     func record(for request: CallRequest) throws(FallowError) -> CallRecord {
         try ForkGuard.check()
+        client.agent.pumpIfDue(now: coarseNanoseconds())
         if fate.isOver { throw FallowError(.leaseEnded, "\(fate.sentence); nothing was sent") }
         guard request.input.count <= inputBytes else {
             throw FallowError(

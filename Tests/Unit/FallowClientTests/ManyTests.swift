@@ -135,9 +135,6 @@ import libfallow
             #expect(fallow_wait(futures[index], &size, nil, 0) == 0 && size == 4 && output[index] == input[index])
             fallow_future_free(futures[index])
         }
-        let full = fallow_submit_many(lease, "nap", items, 12, &futures, &started)
-        #expect(full == Int32(FALLOW_FULL.rawValue) && (8..<12).contains(started) && futures[11] == nil)
-        for future in futures { fallow_future_free(future) }
         let invalid = Int32(FALLOW_INVALID.rawValue)
         #expect(fallow_submit_many(lease, "echo", nil, 1, &futures, &started) == invalid)
         #expect(fallow_submit_many(lease, "echo", items, 0, &futures, &started) == invalid && started == 0)
@@ -146,5 +143,8 @@ import libfallow
             fallow_submit_many(lease, "absent", items, 1, &futures, &started) == 0
                 && fallow_wait(futures[0], nil, nil, 5) == Int32(FALLOW_UNKNOWN_FUNCTION.rawValue))
         fallow_future_free(futures[0])
+        let full = fallow_submit_many(lease, "nap", items, 12, &futures, &started)
+        #expect(full == Int32(FALLOW_FULL.rawValue) && (8..<12).contains(started) && futures[11] == nil)
+        for future in futures { fallow_future_free(future) }
     }
 }
