@@ -64,6 +64,7 @@ let package = Package(
         .target(name: "CFallowReport", cSettings: c),
         .target(name: "CLinux", cSettings: c),
         .target(name: "CFabric", cSettings: c),
+        .target(name: "CRDMA", cSettings: c),
         .systemLibrary(name: "CSlurm", providers: [.apt(["libslurm-dev"])]),
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
@@ -74,7 +75,12 @@ let package = Package(
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
         room("TransportShm", ["FallowTransport", "FallowModel", "FallowWire", "CLinux"]),
-        room("TransportFabric", ["FallowTransport", "FallowModel", "FallowWire", "CFabric", "CLinux", crypto]),
+        room("TransportHandshake", [crypto]),
+        room(
+            "TransportFabric",
+            ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CFabric", "CLinux"]),
+        room(
+            "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         room("FallowConfiguration", ["FallowModel", configuration, yams]),
@@ -159,7 +165,10 @@ let package = Package(
             path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
-            dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
+            dependencies: [
+                "TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric",
+                "TransportVerbs",
+            ],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
         .target(name: "TestProcesses", path: "Tests/Support/TestProcesses", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
@@ -181,8 +190,8 @@ let package = Package(
         tests(
             "TransportTests",
             [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportTesting",
-                "transport-peer", "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
+                "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
             ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),

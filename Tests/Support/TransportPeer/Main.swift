@@ -4,10 +4,12 @@ import Glibc
 import TransportFabric
 import TransportShm
 import TransportTesting
+import TransportVerbs
 
 // The other process of the conformance suite, an executor:
 //   transport-peer shm    SLOTS INPUT OUTPUT MODE  (the arena is descriptor 3)
 //   transport-peer fabric SLOTS INPUT OUTPUT MODE SECRET-BYTE  (prints its address)
+//   transport-peer verbs  SLOTS INPUT OUTPUT MODE SECRET-BYTE BIND-ADDRESS  (prints its address)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -16,7 +18,7 @@ import TransportTesting
         let arguments = CommandLine.arguments
         guard arguments.count >= 6, let slots = Int(arguments[2]), let input = Int(arguments[3]),
             let output = Int(arguments[4])
-        else { leave(2, "usage: transport-peer shm|fabric SLOTS INPUT OUTPUT MODE") }
+        else { leave(2, "usage: transport-peer shm|fabric|verbs SLOTS INPUT OUTPUT MODE") }
         // Whatever becomes of the test: this process does not outlive it by much.
         alarm(60)
         let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
@@ -28,6 +30,13 @@ import TransportTesting
                 let arena = try ShmArena(adopting: 3, expecting: geometry, workers: 1)
                 var endpoint = try arena.endpoint(worker: 0, side: .executor)
                 say("ready")
+                try serveEcho(&endpoint, mode, timeout: .seconds(30))
+            } else if arguments[1] == "verbs" {
+                let listener = try VerbsListener(
+                    bindAddress: arguments[7], leaseID: LeaseID(1),
+                    secret: Array(repeating: UInt8(arguments[6])!, count: 32), geometry: geometry, workers: 1)
+                say(listener.address)
+                var endpoint = try listener.acceptNext(timeout: .seconds(30)).takeEndpoint()
                 try serveEcho(&endpoint, mode, timeout: .seconds(30))
             } else {
                 let listener = try FabricListener(

@@ -2,6 +2,7 @@ import FallowModel
 import FallowTransport
 import Glibc
 import Testing
+import TransportHandshake
 import TransportTesting
 
 @testable import TransportFabric
@@ -54,7 +55,7 @@ extension TransportTests {
 
             /// A plain TCP connection to the listener.
             func socket() throws -> CInt {
-                let (_, port) = try #require(FabricAddress.split(listener.address))
+                let (_, port) = try #require(NumericAddress.split(listener.address))
                 let descriptor = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
                 var name = sockaddr_in()
                 name.sin_family = sa_family_t(AF_INET)
@@ -105,7 +106,7 @@ extension TransportTests {
                 let call = try FabricCall(address: address, geometry: smallGeometry)
                 let request = introduction.request(
                     worker: 0, nonce: Array(repeating: 1, count: 16), window: call.link.window)
-                _ = try call.connect(alter(request), until: FabricDeadline(in: 2_000_000_000))
+                _ = try call.connect(alter(request), until: MonotonicDeadline(in: 2_000_000_000))
             }
             // Every byte of the request counts.
             for index in [0, 4, 8, 16, 24, 40, 48, 56, 64, 72, 79, 80, 111] {
@@ -148,7 +149,7 @@ extension TransportTests {
                 leaseID: someLease, secret: someSecret, address: here.listener.address, geometry: smallGeometry
             ).request(worker: 0, nonce: Array(repeating: 2, count: 16), window: call.link.window)
             #expect(throws: TransportError.refused) {
-                _ = try call.connect(request, until: FabricDeadline(in: 2_000_000_000))
+                _ = try call.connect(request, until: MonotonicDeadline(in: 2_000_000_000))
             }
         }
 
