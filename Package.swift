@@ -94,22 +94,22 @@ let package = Package(
         room(
             "FallowExecutor",
             [
-                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
-                "CLinux", "CFallow",
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
+                "FallowLocal", "CLinux", "CFallow",
             ]),
         room(
             "FallowClient",
             [
-                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
-                "CLinux",
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
+                "FallowLocal", "CLinux",
             ]
         ),
         room(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
-                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto,
-                hummingbird,
+                "FallowConfiguration", "FallowTransport", "TransportShm", "TransportVerbs", "CFallowReport", "CLinux",
+                log, crypto, hummingbird,
             ]),
         room(
             "FallowController",
@@ -121,7 +121,7 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                argumentParser, subprocess, histogram,
+                "TransportVerbs", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.

@@ -138,35 +138,37 @@ struct LeaseBroker: Sendable {
         let receipt = try await decodeGrant(granted.receipt)
         let isLocal = granted.node == name
         var arena: Int32 = -1
-        var address: String?
+        var addresses = ExecutorReport()
         if isLocal {
             let grant = try await decodeGrant(granted.grant)
-            (address, arena) = try await openHere(grant, sha256: sha256, local: true)
+            (addresses, arena) = try await openHere(grant, sha256: sha256, local: true)
         } else {
             try await send(library: sha256, of: user, to: granted.agentURL)
             let opened: ExecutorOpened = try await client.send(
                 .post, granted.agentURL, "/v1/executors",
                 body: ExecutorRequest(grant: granted.grant, librarySHA256: sha256), timeout: .seconds(30))
-            address = opened.address
+            addresses = ExecutorReport(address: opened.address, verbsAddress: opened.verbsAddress)
         }
         let demand = receipt.demand
         return Opened(
             lease: LeaseOpened(
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
-                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: address,
-                secret: receipt.secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
-                outputBytes: demand.outputBytes),
+                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
+                verbsAddress: addresses.verbsAddress, secret: receipt.secret, slotCount: demand.slotCount,
+                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes),
             arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
 
     /// Obeys a grant on this node.
-    /// - Returns: the executor's address (fabric), and a copy of the arena's descriptor (shm), or -1.
-    func openHere(_ grant: Grant, sha256: String, local: Bool) async throws -> (address: String?, arena: Int32) {
+    /// - Returns: the executor's word, and a copy of the arena's descriptor (shm), or -1.
+    func openHere(
+        _ grant: Grant, sha256: String, local: Bool
+    ) async throws -> (report: ExecutorReport, arena: Int32) {
         guard let library = cache.open(sha256, user: grant.user) else {
             throw WireError(.notFound, "the library \(sha256) is not in this node's cache")
         }
         defer { close(library) }
-        let address: String? = try await door.callLater { shell, ready in
+        let report: ExecutorReport = try await door.callLater { shell, ready in
             shell.open(grant, library: library, local: local, ready: ready)
         }
         let id = grant.leaseID
@@ -174,7 +176,7 @@ struct LeaseBroker: Sendable {
             shell.executors[id]?.arena.map { dup($0.descriptor) } ?? -1
         }
         if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
-        return (address, arena)
+        return (report, arena)
     }
 
     private func send(library sha256: String, of user: UserID, to agentURL: String) async throws {

@@ -17,9 +17,11 @@ extension NodeShell {
     /// - Parameters:
     ///   - library: a descriptor of the library, opened for reading; stays the caller's.
     ///   - local: whether the client is on this node, so that the transport is shm.
-    ///   - ready: called on the loop, once: with the executor's address (nil with shm), or why there is none; everything is
-    ///     cleaned up then.
-    func open(_ grant: Grant, library: Int32, local: Bool, ready: @escaping (Result<String?, WireError>) -> Void) {
+    ///   - ready: called on the loop, once: with the executor's word (no addresses with shm), or why there is none;
+    ///     everything is cleaned up then.
+    func open(
+        _ grant: Grant, library: Int32, local: Bool, ready: @escaping (Result<ExecutorReport, WireError>) -> Void
+    ) {
         let executor: RunningExecutor
         do {
             executor = try start(grant, library: library, local: local)
@@ -93,9 +95,11 @@ extension NodeShell {
         defer { theirs.close() }
         let (output, writer) = try OutputTail.make(on: loop)
         defer { Glibc.close(writer) }
+        let rdma = local ? nil : rdma
         let assignment = ExecutorAssignment(
             leaseID: grant.leaseID, secret: grant.secret, workers: grant.demand.cpus, cpus: cpus ?? MachineCPUSet(),
             transport: local ? .shm : .fabric, bindAddress: local ? nil : settings.dataAddress,
+            verbsAddress: rdma?.address,
             slotCount: geometry.slotCount, inputBytes: geometry.inputBytes, outputBytes: geometry.outputBytes,
             libraryName: grant.demand.libraryName,
             pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000))
@@ -114,8 +118,10 @@ extension NodeShell {
                 descriptors: [1: writer, 2: writer, 3: theirs.descriptor], identity: identity,
                 cgroupProcsFiles: cgroup.procsFiles, affinity: cpus,
                 limits: SpawnRequest.Limits(
-                    openFiles: settings.executorOpenFiles, fileSize: settings.executorFileSize),
-                isolation: .namespacesAndDevices()))
+                    openFiles: settings.executorOpenFiles, fileSize: settings.executorFileSize,
+                    // What is registered is pinned; the lease's cgroup bounds it.
+                    unlimitedLockedMemory: rdma != nil),
+                isolation: .namespacesAndDevices(keeping: rdma?.deviceFiles ?? [])))
         return RunningExecutor(
             grant: grant, placement: placement, cgroup: cgroup,
             process: ProcessHandle(child: spawned.pid, descriptor: spawned.descriptor), control: ours, arena: arena,
@@ -168,7 +174,10 @@ extension NodeShell {
             revoke([id], .executorDied)
             return ready(.failure(error))
         }
-        ready(.success(report.address))
+        if let complaint = report.verbsComplaint {
+            log.warning("an executor is not reached over RDMA", metadata: ["lease": "\(id)", "why": "\(complaint)"])
+        }
+        ready(.success(report))
     }
 
     /// The executor's process, or its end of the control socket, is gone.

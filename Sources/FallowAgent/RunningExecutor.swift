@@ -25,7 +25,7 @@ final class RunningExecutor {
     /// It ended by itself because its clients left.
     var isLeaving = false
     /// Told once, when the executor serves or cannot.
-    var onReady: ((Result<String?, WireError>) -> Void)?
+    var onReady: ((Result<ExecutorReport, WireError>) -> Void)?
 
     var leaseID: LeaseID { grant.leaseID }
 

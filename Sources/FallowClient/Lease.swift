@@ -5,6 +5,7 @@ internal import Glibc
 internal import Synchronization
 internal import TransportFabric
 internal import TransportShm
+internal import TransportVerbs
 
 /// Workers on one node of the cluster, with a library loaded. Thread-safe. Ends when released or forgotten.
 public final class Lease: Sendable {
@@ -12,7 +13,10 @@ public final class Lease: Sendable {
     public let node: NodeName
     public let cpus: Int
     public let memory: ByteCount
+    /// What its workers are reached over.
     public let transport: TransportKind
+    /// Why the workers are not reached over verbs although they listen there; nil when nothing went wrong.
+    public let transportComplaint: String?
     /// Most bytes of payload and of result of one call.
     public let inputBytes: Int
     public let outputBytes: Int
@@ -52,7 +56,10 @@ public final class Lease: Sendable {
         }
         let opening = LeaseOpening(opened: opened, asked: asked, fate: fate, names: names, agent: client.agent)
         do {
-            workers = try opening.connect(&descriptors)
+            let connected = try opening.connect(&descriptors)
+            workers = connected.workers
+            transport = connected.transport
+            transportComplaint = connected.complaint
         } catch {
             client.agent.post(.release, leaseID: opened.leaseID)
             client.agent.forget(opened.leaseID)
@@ -62,7 +69,6 @@ public final class Lease: Sendable {
         node = opened.node
         cpus = opened.workers
         memory = opened.memory
-        transport = opened.transport
         inputBytes = opened.inputBytes
         outputBytes = opened.outputBytes
         termEndsNanoseconds = Atomic(opened.termEnds.nanosecondsSinceEpoch)
@@ -125,7 +131,7 @@ private struct LeaseOpening {
     }
 
     /// - Parameter descriptors: what came with the answer; what is taken over is removed.
-    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> [WorkerConnection] {
+    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> ConnectedWorkers {
         if let complaint = geometry.complaint { throw nonsense(complaint) }
         guard (1...1024).contains(opened.workers) else { throw nonsense("\(opened.workers) workers") }
         guard opened.inputBytes >= asked.inputBytes, opened.outputBytes >= asked.outputBytes else {
@@ -136,8 +142,9 @@ private struct LeaseOpening {
             guard descriptors.count == 1 else {
                 throw nonsense("\(descriptors.count) descriptors with shm, not the arena")
             }
-            return try connectShm(arena: descriptors.removeFirst())
-        case .fabric: return try connectFabric()
+            return ConnectedWorkers(workers: try connectShm(arena: descriptors.removeFirst()), transport: .shm)
+        case .fabric: return try connectNetwork()
+        case .verbs: throw nonsense("verbs is offered beside fabric, not alone")
         }
     }
 
@@ -157,27 +164,14 @@ private struct LeaseOpening {
         }
     }
 
-    private func connectFabric() throws(FallowError) -> [WorkerConnection] {
+    private func connectNetwork() throws(FallowError) -> ConnectedWorkers {
         guard let address = opened.address, let secret = opened.secretBytes else {
             throw nonsense("no address or no secret")
         }
-        let deadline = ContinuousClock.now + .seconds(20)
-        var workers: [WorkerConnection] = []
-        for worker in 0..<opened.workers {
-            do {
-                workers.append(
-                    EndpointConnection(
-                        endpoint: try FabricEndpoint.connect(
-                            address: address, leaseID: opened.leaseID, worker: worker, secret: secret,
-                            geometry: geometry, timeout: max(.zero, deadline - .now)),
-                        names: names, fate: fate, agent: agent))
-            } catch {
-                throw FallowError(
-                    .internalError,
-                    "worker \(worker) on node \(opened.node) cannot be reached at \(address) over fabric: \(error)")
-            }
-        }
-        return workers
+        let paths = NetworkPaths(
+            opened: opened, fabricAddress: address, secret: secret, geometry: geometry, names: names, fate: fate,
+            agent: agent)
+        return try paths.connect()
     }
 
     private func nonsense(_ what: String) -> FallowError {

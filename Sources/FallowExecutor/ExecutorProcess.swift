@@ -38,9 +38,13 @@ public enum ExecutorProcess {
                 try crew.start(arena: descriptors[1])
                 channel.send(ExecutorReport())
             case .fabric:
-                let listener = try crew.listen()
-                channel.send(ExecutorReport(address: listener.address))
-                try crew.accept(from: listener)
+                let doors = try crew.listen()
+                channel.send(
+                    ExecutorReport(
+                        address: doors.fabric.address, verbsAddress: doors.verbs?.address,
+                        verbsComplaint: doors.verbsComplaint))
+                try crew.accept(from: doors)
+            case .verbs: throw WireError(.invalid, "verbs is offered beside fabric, not alone")
             }
             return crew.join().rawValue
         } catch {

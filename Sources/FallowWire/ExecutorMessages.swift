@@ -12,6 +12,8 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var transport: TransportKind
     /// With `fabric`: the address to listen on, without a port.
     public var bindAddress: String?
+    /// With `fabric`: the address to listen on over verbs as well; nil: not over verbs.
+    public var verbsAddress: String?
     public var slotCount: Int
     public var inputBytes: Int
     public var outputBytes: Int
@@ -22,8 +24,8 @@ public struct ExecutorAssignment: Codable, Sendable {
 
     public init(
         leaseID: LeaseID, secret: String, workers: Int, cpus: MachineCPUSet, transport: TransportKind,
-        bindAddress: String?, slotCount: Int, inputBytes: Int, outputBytes: Int, libraryName: String,
-        pollMicroseconds: Int
+        bindAddress: String?, verbsAddress: String? = nil, slotCount: Int, inputBytes: Int, outputBytes: Int,
+        libraryName: String, pollMicroseconds: Int
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -31,6 +33,7 @@ public struct ExecutorAssignment: Codable, Sendable {
         self.cpus = cpus
         self.transport = transport
         self.bindAddress = bindAddress
+        self.verbsAddress = verbsAddress
         self.slotCount = slotCount
         self.inputBytes = inputBytes
         self.outputBytes = outputBytes
@@ -43,11 +46,19 @@ public struct ExecutorAssignment: Codable, Sendable {
 public struct ExecutorReport: Codable, Sendable {
     /// With `fabric`: where it listens.
     public var address: String?
+    /// Where it listens over verbs as well.
+    public var verbsAddress: String?
+    /// Why it does not although it was told to; no reason not to serve.
+    public var verbsComplaint: String?
     /// Why it cannot serve; nil when it is ready.
     public var error: WireError?
 
-    public init(address: String? = nil, error: WireError? = nil) {
+    public init(
+        address: String? = nil, verbsAddress: String? = nil, verbsComplaint: String? = nil, error: WireError? = nil
+    ) {
         self.address = address
+        self.verbsAddress = verbsAddress
+        self.verbsComplaint = verbsComplaint
         self.error = error
     }
 }

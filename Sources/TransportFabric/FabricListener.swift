@@ -27,6 +27,9 @@ public final class FabricListener: Sendable {
     /// Where it listens: "host:port", the host numeric. What clients have to be told, letter for letter.
     public let address: String
 
+    /// Readable when somebody may want to connect; to be slept on beside others. The provider may forget to signal.
+    public let descriptor: Int32
+
     private let state: Mutex<State>
 
     private struct State {
@@ -70,6 +73,7 @@ public final class FabricListener: Sendable {
         nonisolated(unsafe) let initial = State(
             introduction: introduction, root: root, events: events, passive: passive,
             doorkeeper: Doorkeeper(workers: workers))
+        descriptor = events.descriptor
         state = Mutex(initial)
     }
 

@@ -54,13 +54,17 @@ struct VerbsCall {
         return id
     }
 
-    /// - Returns: what came with the listener's accept.
-    func connect(_ request: [UInt8], until deadline: MonotonicDeadline) throws(Failure) -> [UInt8] {
+    /// Sends a request. Does not wait.
+    func send(_ request: [UInt8]) throws(Failure) {
         let code = request.withUnsafeBufferPointer { data in
             var parameters = link.parameters(data)
             return crdma_connect(link.id.pointer, &parameters)
         }
         guard code == 0 else { throw .again(.system(code: code)) }
+    }
+
+    /// - Returns: what came with the listener's accept.
+    func accepted(until deadline: MonotonicDeadline) throws(Failure) -> [UInt8] {
         guard case .connected(let data) = try Self.answer(link.id, until: deadline) else {
             throw .final(.protocolViolation)
         }

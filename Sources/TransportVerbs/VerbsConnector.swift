@@ -37,6 +37,16 @@ public final class VerbsConnector: Sendable {
     public func connect(
         worker: Int, timeout: Duration, firstSequence: UInt32 = 0
     ) throws(TransportError) -> VerbsEndpoint {
+        try connect(worker: worker, timeout: timeout, firstSequence: firstSequence) { _ in }
+    }
+
+    /// How far a connect has come.
+    package enum Stage: String, Sendable { case resolved, requested, accepted }
+
+    /// The same, telling how far it has come; for tests, which end a client there.
+    package func connect(
+        worker: Int, timeout: Duration, firstSequence: UInt32 = 0, reached: (Stage) -> Void
+    ) throws(TransportError) -> VerbsEndpoint {
         guard (0..<1024).contains(worker) else { throw .system(code: EINVAL) }
         let deadline = MonotonicDeadline(in: timeout.nanoseconds)
         var pauses = VerbsRetry()
@@ -46,8 +56,11 @@ public final class VerbsConnector: Sendable {
             let answer: [UInt8]
             do throws(VerbsCall.Failure) {
                 call = try open(until: deadline)
-                answer = try call.connect(
-                    introduction.request(worker: worker, nonce: nonce, window: call.link.window), until: deadline)
+                reached(.resolved)
+                try call.send(introduction.request(worker: worker, nonce: nonce, window: call.link.window))
+                reached(.requested)
+                answer = try call.accepted(until: deadline)
+                reached(.accepted)
             } catch {
                 guard pauses.pause(after: error, until: deadline) else { throw error.error }
                 continue

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import CRDMA
 internal import Glibc
 
@@ -41,6 +42,13 @@ public struct VerbsDevice: Hashable, Sendable {
             }
             return names
         }
+    }
+
+    /// How much memory this process may lock, and so register; nil: as much as it likes.
+    public static var lockedMemoryLimitBytes: UInt64? {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(CLINUX_LIMIT_MEMLOCK.rawValue), &limit)
+        return limit.rlim_cur == rlim_t.max ? nil : UInt64(limit.rlim_cur)
     }
 
     /// This node's addresses that an RDMA device carries, numeric.

@@ -1,4 +1,3 @@
-internal import CLinux
 internal import CRDMA
 internal import Glibc
 
@@ -41,9 +40,7 @@ final class VerbsRegistration {
         var made: UnsafeMutablePointer<ibv_mr>?
         let code = crdma_reg_mr(domain.pointer, memory.baseAddress, memory.count, flags, &made)
         if code == ENOMEM {
-            var limit = rlimit()
-            getrlimit(__rlimit_resource_t(CLINUX_LIMIT_MEMLOCK.rawValue), &limit)
-            let most = limit.rlim_cur == rlim_t.max ? "no limit" : "a limit of \(limit.rlim_cur) bytes"
+            let most = VerbsDevice.lockedMemoryLimitBytes.map { "a limit of \($0) bytes" } ?? "no limit"
             throw VerbsError(
                 "verbs cannot register \(memory.count) bytes; the process has \(most) of locked memory (ulimit -l)",
                 code: code)

@@ -8,6 +8,9 @@ public struct VerbsError: Error, CustomStringConvertible, Sendable {
     /// One sentence: what was wrong, and what would be right.
     public let description: String
 
+    /// Whether it only says that there is no RDMA here: no libraries, no device, none that carries the address.
+    public var isAbsence: Bool { [ENOENT, ENODEV].contains(code) }
+
     init(_ description: String, code: CInt) {
         self.code = code
         self.description = "\(description): \(String(cString: strerror(code)))"

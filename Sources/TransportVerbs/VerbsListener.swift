@@ -27,6 +27,9 @@ public final class VerbsListener: Sendable {
     /// Where it listens: "host:port", the host numeric. What clients have to be told, letter for letter.
     public let address: String
 
+    /// Readable when somebody wants to connect; to be slept on beside others.
+    public let descriptor: Int32
+
     private let state: Mutex<State>
 
     private struct State {
@@ -56,6 +59,7 @@ public final class VerbsListener: Sendable {
         try verbsCheck(crdma_listen(id.pointer, CInt(workers) + 16), "listen at '\(bindAddress)'")
         address = NumericAddress.joined(host: bindAddress, port: crdma_source_port(id.pointer))
         let introduction = VerbsIntroduction(leaseID: leaseID, secret: secret, address: address, geometry: geometry)
+        descriptor = id.events.descriptor
         state = Mutex(
             State(
                 introduction: introduction, geometry: geometry, domain: domain, id: id,

@@ -10,6 +10,8 @@ import TransportVerbs
 //   transport-peer shm    SLOTS INPUT OUTPUT MODE  (the arena is descriptor 3)
 //   transport-peer fabric SLOTS INPUT OUTPUT MODE SECRET-BYTE  (prints its address)
 //   transport-peer verbs  SLOTS INPUT OUTPUT MODE SECRET-BYTE BIND-ADDRESS  (prints its address)
+//   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
+//     has resolved, requested or been accepted)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -24,6 +26,7 @@ import TransportVerbs
         let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
+        if arguments[1] == "verbs-dying" { die(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
         do {
             if arguments[1] == "shm" {
@@ -52,6 +55,21 @@ import TransportVerbs
         } catch {
             leave(1, "\(error)")
         }
+    }
+
+    /// A client that is killed in the middle of connecting.
+    static func die(_ arguments: [String], _ geometry: ArenaGeometry) -> Never {
+        let connector = VerbsConnector(
+            address: arguments[7], leaseID: LeaseID(1), secret: Array(repeating: UInt8(arguments[6])!, count: 32),
+            geometry: geometry, source: arguments.count > 8 ? arguments[8] : nil)
+        do throws(TransportError) {
+            _ = try connector.connect(worker: 0, timeout: .seconds(10)) { stage in
+                guard stage.rawValue == arguments[5] else { return }
+                say(arguments[5])
+                kill(getpid(), SIGKILL)
+            }.slotCount
+            leave(1, "connected")
+        } catch { leave(1, "\(error)") }
     }
 
     static func say(_ line: String) {
