@@ -81,6 +81,7 @@ let package = Package(
         .target(name: "CFallowReport", cSettings: c),
         .target(name: "CLinux", cSettings: c),
         .target(name: "CFabric", cSettings: c),
+        .target(name: "CRDMA", cSettings: c),
         .systemLibrary(name: "CSlurm", providers: [.apt(["libslurm-dev"])]),
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
@@ -91,7 +92,12 @@ let package = Package(
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
         room("TransportShm", ["FallowTransport", "FallowModel", "FallowWire", "CLinux"]),
-        room("TransportFabric", ["FallowTransport", "FallowModel", "FallowWire", "CFabric", "CLinux", crypto]),
+        room("TransportHandshake", [crypto]),
+        room(
+            "TransportFabric",
+            ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CFabric", "CLinux"]),
+        room(
+            "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
@@ -105,22 +111,22 @@ let package = Package(
         room(
             "FallowExecutor",
             [
-                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
-                "CLinux", "CFallow",
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
+                "FallowLocal", "CLinux", "CFallow",
             ]),
         room(
             "FallowClient",
             [
-                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "FallowLocal",
-                "CLinux",
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
+                "FallowLocal", "CLinux",
             ]
         ),
         testableRoom(
             "FallowAgent",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
-                "FallowConfiguration", "FallowTransport", "TransportShm", "CFallowReport", "CLinux", log, crypto,
-                hummingbird,
+                "FallowConfiguration", "FallowTransport", "TransportShm", "TransportVerbs", "CFallowReport", "CLinux",
+                log, crypto, hummingbird,
             ]),
         testableRoom(
             "FallowController",
@@ -132,7 +138,7 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                argumentParser, subprocess, histogram,
+                "TransportVerbs", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.
@@ -184,7 +190,10 @@ let package = Package(
             path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
-            dependencies: ["TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric"],
+            dependencies: [
+                "TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric",
+                "TransportVerbs",
+            ],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
         .target(name: "TestProcesses", path: "Tests/Support/TestProcesses", swiftSettings: swift),
         tests("FallowModelTests", ["FallowModel"]),
@@ -206,8 +215,8 @@ let package = Package(
         tests(
             "TransportTests",
             [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportTesting",
-                "transport-peer", "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
+                "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
             ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),

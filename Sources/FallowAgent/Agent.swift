@@ -65,6 +65,8 @@ public struct Agent: Sendable {
         shell.removeBreakers()
         let reports = try ReportHarness(path: settings.runtimeDirectory + "/report.sock", shell: shell)
         loop.after(.seconds(1), repeating: .seconds(1)) { shell.tick() }
+        let rdma = RDMAWatch(settings: settings, door: door, log: log)
+        await rdma.look()
         let server = try ControlServer(
             listen: listen,
             router: PeerServer(settings: settings, door: door, clients: clients, broker: broker, log: log).router(),
@@ -92,6 +94,7 @@ public struct Agent: Sendable {
                 }
                 throw CancellationError()
             }
+            group.addTask { await rdma.run() }
             group.addTask {
                 for await _ in listening { break }
                 await link.run(name: name, agentURL: agentURL)

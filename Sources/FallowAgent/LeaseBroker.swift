@@ -161,30 +161,33 @@ struct LeaseBroker: Sendable {
     private func open(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> Opened {
         let isLocal = granted.node == name
         var arena: Int32 = -1
-        var address: String?
+        var addresses = ExecutorReport()
         let demand: LeaseDemand
         let secret: String
         if isLocal {
             let grant = try await decodeGrant(granted.grant)
             (demand, secret) = (grant.demand, grant.secret)
-            (address, arena) = try await openHere(grant, sha256: sha256, local: true)
+            (addresses, arena) = try await openHere(grant, sha256: sha256, local: true)
         } else {
             async let receipt = decodeGrant(granted.receipt)
-            address = try await openThere(granted, sha256: sha256, user: user)
+            addresses = try await openThere(granted, sha256: sha256, user: user)
             (demand, secret) = (try await receipt.demand, try await receipt.secret)
         }
         return Opened(
             lease: LeaseOpened(
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
-                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: address,
-                secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
-                outputBytes: demand.outputBytes, bufferBytes: isLocal ? demand.bufferBytes : nil),
+                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
+                verbsAddress: addresses.verbsAddress, secret: secret, slotCount: demand.slotCount,
+                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
+                bufferBytes: isLocal ? demand.bufferBytes : nil),
             arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
 
     /// Obeys a grant on this node.
-    /// - Returns: the executor's address (fabric), and a copy of the arena's descriptor (shm), or -1.
-    func openHere(_ grant: Grant, sha256: String, local: Bool) async throws -> (address: String?, arena: Int32) {
+    /// - Returns: the executor's word, and a copy of the arena's descriptor (shm), or -1.
+    func openHere(
+        _ grant: Grant, sha256: String, local: Bool
+    ) async throws -> (report: ExecutorReport, arena: Int32) {
         guard let library = cache.open(sha256, user: grant.user) else {
             throw WireError(.notFound, "the library \(sha256) is not in this node's cache")
         }
@@ -193,7 +196,7 @@ struct LeaseBroker: Sendable {
         do {
             identity = try await identities.identity(of: grant.user)
         } catch let error as HostError { throw WireError(.internalError, "\(name): \(error)") }
-        let address: String? = try await door.callLater { shell, ready in
+        let report: ExecutorReport = try await door.callLater { shell, ready in
             shell.open(grant, library: library, local: local, identity: identity, ready: ready)
         }
         let id = grant.leaseID
@@ -201,11 +204,11 @@ struct LeaseBroker: Sendable {
             shell.executors[id]?.arena.map { dup($0.descriptor) } ?? -1
         }
         if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
-        return (address, arena)
+        return (report, arena)
     }
 
     /// Has a grant obeyed on another node.
-    private func openThere(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> String? {
+    private func openThere(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> ExecutorReport {
         let place = LibraryPlaces.Place(agentURL: granted.agentURL, user: user, sha256: sha256)
         if !places.contains(place) { try await send(library: sha256, of: user, to: granted.agentURL) }
         do {
@@ -213,7 +216,7 @@ struct LeaseBroker: Sendable {
                 .post, granted.agentURL, "/v1/executors",
                 body: ExecutorRequest(grant: granted.grant, librarySHA256: sha256), timeout: .seconds(30))
             places.insert(place)
-            return opened.address
+            return ExecutorReport(address: opened.address, verbsAddress: opened.verbsAddress)
         } catch let error as WireError where error.code == .notFound {
             // It was pruned there since: with another grant it is sent anew.
             guard places.remove(place) else { throw error }

@@ -22,11 +22,11 @@ final class LeaseStart {
     /// When it was asked for, and what took how long since: phase \u{2192} microseconds.
     let began = ContinuousClock.now
     var microseconds: [String: Int] = [:]
-    private let ready: (Result<String?, WireError>) -> Void
+    private let ready: (Result<ExecutorReport, WireError>) -> Void
 
     init(
         grant: Grant, placement: Placement, geometry: ArenaGeometry, identity: UserIdentity, library: Int32,
-        transport: TransportKind, ready: @escaping (Result<String?, WireError>) -> Void
+        transport: TransportKind, ready: @escaping (Result<ExecutorReport, WireError>) -> Void
     ) {
         self.grant = grant
         self.placement = placement
@@ -38,7 +38,7 @@ final class LeaseStart {
     }
 
     /// Says what became of it. Once only.
-    func finish(_ result: Result<String?, WireError>) { ready(result) }
+    func finish(_ result: Result<ExecutorReport, WireError>) { ready(result) }
 
     /// Notes how long it took from the beginning to here.
     func note(_ phase: String) { microseconds[phase] = Int((ContinuousClock.now - began).nanoseconds / 1000) }

@@ -18,11 +18,11 @@ extension NodeShell {
     ///   - library: a descriptor of the library, opened for reading; stays the caller's, to close after `ready`.
     ///   - local: whether the client is on this node, so that the transport is shm.
     ///   - identity: the user, looked up beforehand: a name service may take long, and this runs on the loop.
-    ///   - ready: called on the loop, once: with the executor's address (nil with shm), or why there is none; everything is
-    ///     cleaned up then.
+    ///   - ready: called on the loop, once: with the executor's word (no addresses with shm), or why there is none;
+    ///     everything is cleaned up then.
     func open(
         _ grant: Grant, library: Int32, local: Bool, identity: UserIdentity,
-        ready: @escaping (Result<String?, WireError>) -> Void
+        ready: @escaping (Result<ExecutorReport, WireError>) -> Void
     ) {
         do {
             let (placement, geometry) = try admit(grant, local: local)
@@ -124,17 +124,21 @@ extension NodeShell {
                 processes: settings.executorProcesses))
         let isLocal = start.transport == .shm
         let arena = isLocal ? try ShmArena.create(geometry: start.geometry, workers: grant.demand.cpus) : nil
+        let rdma = isLocal ? nil : rdma
         let assignment = ExecutorAssignment(
             leaseID: grant.leaseID, secret: grant.secret, workers: grant.demand.cpus, cpus: cpus ?? MachineCPUSet(),
             transport: start.transport, bindAddress: isLocal ? nil : settings.dataAddress,
+            verbsAddress: rdma?.address,
             slotCount: start.geometry.slotCount, inputBytes: start.geometry.inputBytes,
             outputBytes: start.geometry.outputBytes, libraryName: grant.demand.libraryName,
             pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000), pollPercent: settings.executorPollPercent,
             bufferBytes: start.geometry.bufferBytes == 0 ? nil : start.geometry.bufferBytes,
             entry: ExecutorEntry(
                 uid: grant.user, gid: start.identity.gid, groups: start.identity.groups, name: start.identity.name,
-                home: start.identity.home, cgroups: one.cgroup.membership, openFiles: settings.executorOpenFiles,
-                fileSize: settings.executorFileSize))
+                home: start.identity.home, cgroups: one.cgroup.membership,
+                devices: rdma?.deviceFiles ?? [], openFiles: settings.executorOpenFiles,
+                // What is registered is pinned; the lease's cgroup bounds it.
+                fileSize: settings.executorFileSize, unlimitedLockedMemory: rdma != nil))
         let descriptors = [start.library] + (arena.map { [$0.descriptor] } ?? [])
         guard try one.control.send(encodeJSON(assignment), descriptors: descriptors) != nil else {
             throw WireError(.internalError, "an executor's control socket took no assignment")
@@ -206,6 +210,9 @@ extension NodeShell {
             return start.finish(
                 .failure(WireError(.internalError, "\(name): the executor did not become its user; see executor.path")))
         }
+        if let complaint = report.verbsComplaint {
+            log.warning("an executor is not reached over RDMA", metadata: ["lease": "\(id)", "why": "\(complaint)"])
+        }
         start.note("ready")
         let phases = start.microseconds.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         log.debug(
@@ -215,7 +222,7 @@ extension NodeShell {
                 "cgroup": "\(executor.cgroup.lease)", "parked": "\(start.wasParked)",
                 "us": "\(phases.joined(separator: " "))",
             ])
-        start.finish(.success(report.address))
+        start.finish(.success(report))
     }
 
     /// An executor that never entered its lease has run nothing of the user's: another takes its place, and nobody is told.

@@ -33,6 +33,8 @@ final class NodeShell {
     var obeyed: [LeaseID: Timestamp] = [:]
     /// What the co-scheduler has not confirmed yet.
     var outbox = ReportOutbox()
+    /// How executors are reached over RDMA; nil: they are not.
+    var rdma: RDMAOffer?
     /// Called when something happened that the co-scheduler should hear of soon.
     var onChange: () -> Void = {}
     /// Called with each lease that ended, whoever its client is.

@@ -72,8 +72,11 @@ struct PeerServer: Sendable {
             throw WireError(
                 .refused, "the grant is for a client on \(grant.clientNode); this request comes from \(from)")
         }
-        let (address, _) = try await broker.openHere(grant, sha256: body.librarySHA256, local: false)
-        return try Response(json: ExecutorOpened(leaseID: grant.leaseID, address: address ?? ""), status: .created)
+        let (report, _) = try await broker.openHere(grant, sha256: body.librarySHA256, local: false)
+        return try Response(
+            json: ExecutorOpened(
+                leaseID: grant.leaseID, address: report.address ?? "", verbsAddress: report.verbsAddress),
+            status: .created)
     }
 
     private func renew(_ request: Request, _ context: ControlContext) async throws -> HTTPResponse.Status {

@@ -5,6 +5,7 @@ internal import Glibc
 internal import Synchronization
 internal import TransportFabric
 internal import TransportShm
+internal import TransportVerbs
 
 /// Workers on one node of the cluster, with a library loaded. Thread-safe. Ends when released or forgotten.
 public final class Lease: @unchecked Sendable {
@@ -12,7 +13,10 @@ public final class Lease: @unchecked Sendable {
     public let node: NodeName
     public let cpus: Int
     public let memory: ByteCount
+    /// What its workers are reached over.
     public let transport: TransportKind
+    /// Why the workers are not reached over verbs although they listen there; nil when nothing went wrong.
+    public let transportComplaint: String?
     /// Most bytes of payload and of result of one call.
     public let inputBytes: Int
     public let outputBytes: Int
@@ -59,7 +63,11 @@ public final class Lease: @unchecked Sendable {
         }
         let opening = LeaseOpening(opened: opened, asked: asked, fate: fate, names: names, agent: client.agent)
         do {
-            (workers, buffers) = try opening.connect(&descriptors)
+            let connected = try opening.connect(&descriptors)
+            workers = connected.workers
+            transport = connected.transport
+            transportComplaint = connected.complaint
+            buffers = connected.buffers
         } catch {
             client.agent.post(.release, leaseID: opened.leaseID)
             client.agent.forget(opened.leaseID)
@@ -69,7 +77,6 @@ public final class Lease: @unchecked Sendable {
         node = opened.node
         cpus = opened.workers
         memory = opened.memory
-        transport = opened.transport
         inputBytes = opened.inputBytes
         outputBytes = opened.outputBytes
         termEndsNanoseconds = Atomic(opened.termEnds.nanosecondsSinceEpoch)
@@ -140,7 +147,7 @@ private struct LeaseOpening {
     }
 
     /// - Parameter descriptors: what came with the answer; what is taken over is removed.
-    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> ([WorkerConnection], BufferArea?) {
+    func connect(_ descriptors: inout [Int32]) throws(FallowError) -> ConnectedWorkers {
         if let complaint = geometry.complaint { throw nonsense(complaint) }
         guard (1...1024).contains(opened.workers) else { throw nonsense("\(opened.workers) workers") }
         guard opened.inputBytes >= asked.inputBytes, opened.outputBytes >= asked.outputBytes else {
@@ -156,12 +163,14 @@ private struct LeaseOpening {
             }
             return try connectShm(arena: descriptors.removeFirst())
         case .fabric:
-            let bytes = asked.bufferBytes
-            return (try connectFabric(), bytes > 0 ? try BufferArea(byteCount: bytes) : nil)
+            var connected = try connectNetwork()
+            if asked.bufferBytes > 0 { connected.buffers = try BufferArea(byteCount: asked.bufferBytes) }
+            return connected
+        case .verbs: throw nonsense("verbs is offered beside fabric, not alone")
         }
     }
 
-    private func connectShm(arena descriptor: Int32) throws(FallowError) -> ([WorkerConnection], BufferArea?) {
+    private func connectShm(arena descriptor: Int32) throws(FallowError) -> ConnectedWorkers {
         do {
             let arena = try ShmArena(adopting: descriptor, expecting: geometry, workers: opened.workers)
             let buffers = geometry.bufferBytes > 0 ? BufferArea(arena: arena) : nil
@@ -172,33 +181,20 @@ private struct LeaseOpening {
                         endpoint: try arena.endpoint(worker: worker, side: .client), names: names, fate: fate,
                         agent: agent, buffers: buffers))
             }
-            return (workers, buffers)
+            return ConnectedWorkers(workers: workers, buffers: buffers, transport: .shm)
         } catch {
             throw FallowError(.internalError, "the lease's shared memory cannot be used: \(error)")
         }
     }
 
-    private func connectFabric() throws(FallowError) -> [WorkerConnection] {
+    private func connectNetwork() throws(FallowError) -> ConnectedWorkers {
         guard let address = opened.address, let secret = opened.secretBytes else {
             throw nonsense("no address or no secret")
         }
-        let deadline = ContinuousClock.now + .seconds(20)
-        var workers: [WorkerConnection] = []
-        for worker in 0..<opened.workers {
-            do {
-                workers.append(
-                    EndpointConnection(
-                        endpoint: try FabricEndpoint.connect(
-                            address: address, leaseID: opened.leaseID, worker: worker, secret: secret,
-                            geometry: geometry, timeout: max(.zero, deadline - .now)),
-                        names: names, fate: fate, agent: agent))
-            } catch {
-                throw FallowError(
-                    .internalError,
-                    "worker \(worker) on node \(opened.node) cannot be reached at \(address) over fabric: \(error)")
-            }
-        }
-        return workers
+        let paths = NetworkPaths(
+            opened: opened, fabricAddress: address, secret: secret, geometry: geometry, names: names, fate: fate,
+            agent: agent)
+        return try paths.connect()
     }
 
     private func nonsense(_ what: String) -> FallowError {

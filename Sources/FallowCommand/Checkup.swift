@@ -24,6 +24,7 @@ struct Checkup {
         findings.append(await controller())
         findings.append(contentsOf: await slurm())
         findings.append(contentsOf: kernel())
+        findings.append(RDMACheckup(settings: settings).finding())
         return findings
     }
 

@@ -99,6 +99,9 @@ struct InvokeCommand: AsyncParsableCommand {
         let opening = ContinuousClock.now
         let lease = try client.lease(library: library, options)
         let opened = ContinuousClock.now - opening
+        if let complaint = lease.transportComplaint {
+            _ = "fallow: \(complaint)\n".withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }
+        }
         let run = try InvocationRun(
             lease: lease, function: function, payload: payload, count: self.repeat, concurrency: concurrency,
             timeout: .seconds(timeout)

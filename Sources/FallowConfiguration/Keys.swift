@@ -45,6 +45,17 @@ extension ConfigurationKey {
             "agent.url", "where other nodes reach this fallowd; default: http://<host name>:<port>", \.agentURL,
             "a text", show: { $0 }, parse: { $0 }),
         text("agent.data_address", "address on which executors take connections from other nodes", \.dataAddress),
+        ConfigurationKey(
+            name: "agent.rdma", meaning: "auto: executors listen over an RDMA device too, where one is; or off",
+            form: "auto or off", get: { $0.rdma.rawValue },
+            set: { settings, text in
+                guard let use = RDMAUse(rawValue: text) else { return false }
+                settings.rdma = use
+                return true
+            }),
+        optional(
+            "agent.rdma_address", "this node's address on its RDMA device; default: agent.data_address", \.rdmaAddress,
+            "a text", show: { $0 }, parse: { $0 }),
         seconds("agent.report_interval", "seconds between reports to fallowctld", \.reportInterval),
         text("runtime_directory", "sockets and circuit breakers", \.runtimeDirectory),
         text("state_directory", "history and library cache", \.stateDirectory),

@@ -17,6 +17,8 @@ public struct Settings: Sendable, Equatable {
     public var agentListen = "0.0.0.0:6881"
     public var agentURL: String?
     public var dataAddress = "127.0.0.1"
+    public var rdma = RDMAUse.auto
+    public var rdmaAddress: String?
     public var reportInterval: Duration = .seconds(2)
     // folders and sockets
     public var runtimeDirectory = "/run/fallow"
@@ -55,6 +57,13 @@ public struct Settings: Sendable, Equatable {
     public var slurmPollInterval: Duration = .seconds(5)
 
     public init() {}
+}
+
+/// Whether executors are reached over RDMA devices.
+public enum RDMAUse: String, Sendable, CaseIterable {
+    /// Where a device carries the address.
+    case auto
+    case off
 }
 
 /// How Slurm's abstract core ids become CPUs of the machine.

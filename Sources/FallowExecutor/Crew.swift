@@ -4,6 +4,7 @@ internal import Glibc
 internal import Synchronization
 internal import TransportFabric
 internal import TransportShm
+internal import TransportVerbs
 
 /// The workers of one executor, a thread each, and the connections they serve.
 final class Crew {
@@ -49,34 +50,52 @@ final class Crew {
         }
     }
 
-    func listen() throws(WireError) -> FabricListener {
+    /// Listens over fabric, and over verbs where the agent said so. A device that does not work is told of, no more.
+    func listen() throws(WireError) -> Doors {
         guard let secret = assignment.secretBytes, let bindAddress = assignment.bindAddress else {
             throw WireError(.invalid, "an assignment over fabric needs a secret and an address")
         }
         do {
-            return try FabricListener(
+            let fabric = try FabricListener(
                 bindAddress: bindAddress, leaseID: assignment.leaseID, secret: secret, geometry: assignment.geometry,
                 workers: assignment.workers)
+            var doors = Doors(fabric: fabric)
+            guard let verbsAddress = assignment.verbsAddress else { return doors }
+            do throws(VerbsError) {
+                doors.verbs = try VerbsListener(
+                    bindAddress: verbsAddress, leaseID: assignment.leaseID, secret: secret,
+                    geometry: assignment.geometry, workers: assignment.workers)
+            } catch { doors.verbsComplaint = "cannot listen on '\(verbsAddress)' over verbs: \(error)" }
+            return doors
         } catch {
             throw WireError(.unavailable, "cannot listen on '\(bindAddress)': \(error)")
         }
     }
 
     /// Takes the client's connections, one for each worker. Blocks until all are there or the time is over.
-    func accept(from listener: FabricListener) throws(WireError) {
+    func accept(from doors: Doors) throws(WireError) {
         let deadline = ContinuousClock.now + Self.acceptTimeout
-        for _ in 0..<assignment.workers {
-            do {
-                let accepted = try listener.acceptNext(timeout: deadline - .now)
+        var isServed = Array(repeating: false, count: assignment.workers)
+        while isServed.contains(false) {
+            guard deadline > .now else { throw WireError(.unavailable, "not every worker's connection came") }
+            doors.wait(atMostMilliseconds: 20)
+            if let accepted = try? doors.fabric.acceptNext(timeout: .zero) {
                 let worker = accepted.worker
-                try serve(worker, accepted.takeEndpoint())
-            } catch let error as WireError {
-                throw error
-            } catch {
-                throw WireError(.unavailable, "not every worker's connection came: \(error)")
+                // A second connection of one worker, over the other door, is dropped.
+                if !isServed[worker] {
+                    isServed[worker] = true
+                    try serve(worker, accepted.takeEndpoint())
+                }
+            }
+            if let accepted = try? doors.verbs?.acceptNext(timeout: .zero) {
+                let worker = accepted.worker
+                if !isServed[worker] {
+                    isServed[worker] = true
+                    try serve(worker, accepted.takeEndpoint())
+                }
             }
         }
-        listener.close()
+        doors.close()
     }
 
     /// Blocks until every worker's connection has ended.

@@ -72,10 +72,14 @@ public enum ExecutorProcess {
             clock.note("attaching")
             channel.send(ExecutorReport(microseconds: clock.microseconds))
         case .fabric:
-            let listener = try crew.listen()
+            let doors = try crew.listen()
             clock.note("listening")
-            channel.send(ExecutorReport(address: listener.address, microseconds: clock.microseconds))
-            try crew.accept(from: listener)
+            channel.send(
+                ExecutorReport(
+                    address: doors.fabric.address, verbsAddress: doors.verbs?.address,
+                    verbsComplaint: doors.verbsComplaint, microseconds: clock.microseconds))
+            try crew.accept(from: doors)
+        case .verbs: throw WireError(.invalid, "verbs is offered beside fabric, not alone")
         }
         return crew.join()
     }

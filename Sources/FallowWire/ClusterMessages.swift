@@ -159,9 +159,12 @@ public struct ExecutorOpened: Codable, Sendable {
     public var leaseID: LeaseID
     /// Where it listens.
     public var address: String
-    public init(leaseID: LeaseID, address: String) {
+    /// Where it listens over verbs as well; nil: nowhere.
+    public var verbsAddress: String?
+    public init(leaseID: LeaseID, address: String, verbsAddress: String? = nil) {
         self.leaseID = leaseID
         self.address = address
+        self.verbsAddress = verbsAddress
     }
 }
 

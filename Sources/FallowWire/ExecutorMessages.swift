@@ -12,6 +12,8 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var transport: TransportKind
     /// With `fabric`: the address to listen on, without a port.
     public var bindAddress: String?
+    /// With `fabric`: the address to listen on over verbs as well; nil: not over verbs.
+    public var verbsAddress: String?
     public var slotCount: Int
     public var inputBytes: Int
     public var outputBytes: Int
@@ -28,8 +30,9 @@ public struct ExecutorAssignment: Codable, Sendable {
 
     public init(
         leaseID: LeaseID, secret: String, workers: Int, cpus: MachineCPUSet, transport: TransportKind,
-        bindAddress: String?, slotCount: Int, inputBytes: Int, outputBytes: Int, libraryName: String,
-        pollMicroseconds: Int, pollPercent: Int? = nil, bufferBytes: Int? = nil, entry: ExecutorEntry? = nil
+        bindAddress: String?, verbsAddress: String? = nil, slotCount: Int, inputBytes: Int, outputBytes: Int,
+        libraryName: String, pollMicroseconds: Int, pollPercent: Int? = nil, bufferBytes: Int? = nil,
+        entry: ExecutorEntry? = nil
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -37,6 +40,7 @@ public struct ExecutorAssignment: Codable, Sendable {
         self.cpus = cpus
         self.transport = transport
         self.bindAddress = bindAddress
+        self.verbsAddress = verbsAddress
         self.slotCount = slotCount
         self.inputBytes = inputBytes
         self.outputBytes = outputBytes
@@ -94,18 +98,24 @@ public struct ExecutorReport: Codable, Sendable {
     public var hasEntered: Bool?
     /// With `fabric`: where it listens.
     public var address: String?
+    /// Where it listens over verbs as well.
+    public var verbsAddress: String?
+    /// Why it does not although it was told to; no reason not to serve.
+    public var verbsComplaint: String?
     /// Why it cannot serve; nil when it is ready.
     public var error: WireError?
     /// What took how long, for whoever measures: phase → microseconds.
     public var microseconds: [String: Int]?
 
     public init(
-        isPrepared: Bool? = nil, hasEntered: Bool? = nil, address: String? = nil, error: WireError? = nil,
-        microseconds: [String: Int]? = nil
+        isPrepared: Bool? = nil, hasEntered: Bool? = nil, address: String? = nil, verbsAddress: String? = nil,
+        verbsComplaint: String? = nil, error: WireError? = nil, microseconds: [String: Int]? = nil
     ) {
         self.isPrepared = isPrepared
         self.hasEntered = hasEntered
         self.address = address
+        self.verbsAddress = verbsAddress
+        self.verbsComplaint = verbsComplaint
         self.error = error
         self.microseconds = microseconds
     }

@@ -107,6 +107,8 @@ public enum TransportKind: String, Codable, Sendable, Hashable {
     case shm
     /// libfabric.
     case fabric
+    /// RDMA devices on both nodes.
+    case verbs
 }
 
 /// A lease as the client needs it.
@@ -118,8 +120,10 @@ public struct LeaseOpened: Codable, Sendable {
     public var memory: ByteCount
     public var termEnds: Timestamp
     public var transport: TransportKind
-    /// With `fabric`: where the executor listens, as libfabric's provider and "host:port".
+    /// With `fabric`: where the executor listens, "host:port".
     public var address: String?
+    /// With `fabric`: where it listens over verbs as well; the client uses that where it can. nil: nowhere.
+    public var verbsAddress: String?
     /// The lease's secret in hexadecimal: 32 bytes. It proves a connect and never travels on the data plane.
     public var secret: String
     public var slotCount: Int
@@ -130,8 +134,8 @@ public struct LeaseOpened: Codable, Sendable {
 
     public init(
         leaseID: LeaseID, node: NodeName, workers: Int, memory: ByteCount, termEnds: Timestamp,
-        transport: TransportKind, address: String?, secret: String, slotCount: Int, inputBytes: Int, outputBytes: Int,
-        bufferBytes: Int? = nil
+        transport: TransportKind, address: String?, verbsAddress: String? = nil, secret: String, slotCount: Int,
+        inputBytes: Int, outputBytes: Int, bufferBytes: Int? = nil
     ) {
         self.leaseID = leaseID
         self.node = node
@@ -140,6 +144,7 @@ public struct LeaseOpened: Codable, Sendable {
         self.termEnds = termEnds
         self.transport = transport
         self.address = address
+        self.verbsAddress = verbsAddress
         self.secret = secret
         self.slotCount = slotCount
         self.inputBytes = inputBytes

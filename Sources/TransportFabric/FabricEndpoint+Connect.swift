@@ -2,6 +2,7 @@ internal import CFabric
 public import FallowModel
 public import FallowTransport
 internal import Glibc
+package import TransportHandshake
 
 extension FabricEndpoint {
     /// Connects to a worker of an executor on another node. For the client. Blocks, at most for `timeout`.
@@ -18,10 +19,10 @@ extension FabricEndpoint {
         firstSequence: UInt32 = 0
     ) throws(TransportError) -> FabricEndpoint {
         guard worker >= 0 else { throw .system(code: EINVAL) }
-        let deadline = FabricDeadline(in: timeout.nanoseconds)
+        let deadline = MonotonicDeadline(in: timeout.nanoseconds)
         let call = try FabricCall(address: address, geometry: geometry)
         let introduction = FabricIntroduction(leaseID: leaseID, secret: secret, address: address, geometry: geometry)
-        let nonce = (0..<FabricIntroduction.nonceBytes).map { _ in UInt8.random(in: .min ... .max) }
+        let nonce = ProofKey.freshNonce()
         let answer = try call.connect(
             introduction.request(worker: worker, nonce: nonce, window: call.link.window), until: deadline)
         guard let window = introduction.check(accept: answer, nonce: nonce) else { throw .refused }
@@ -37,7 +38,7 @@ package struct FabricCall {
     private let information: FabricInformation
 
     package init(address: String, geometry: ArenaGeometry) throws(TransportError) {
-        guard let (host, port) = FabricAddress.split(address), geometry.complaint == nil else {
+        guard let (host, port) = NumericAddress.split(address), geometry.complaint == nil else {
             throw .system(code: EINVAL)
         }
         do throws(FabricError) {
@@ -52,7 +53,7 @@ package struct FabricCall {
     }
 
     /// - Returns: what came with the listener's accept.
-    package func connect(_ request: [UInt8], until deadline: FabricDeadline) throws(TransportError) -> [UInt8] {
+    package func connect(_ request: [UInt8], until deadline: MonotonicDeadline) throws(TransportError) -> [UInt8] {
         let result = fi_connect(link.endpoint, information.pointer.pointee.dest_addr, request, request.count)
         guard result == 0 else { throw .system(code: -result) }
         switch link.events.next(until: deadline) {
@@ -63,22 +64,5 @@ package struct FabricCall {
         case .shutdown: throw .peerLost
         case .request: throw .protocolViolation
         }
-    }
-}
-
-/// Numeric addresses in text.
-package enum FabricAddress {
-    /// "host:port" or "[host]:port" in its parts; nil when it is neither.
-    package static func split(_ text: String) -> (host: String, port: String)? {
-        guard let colon = text.lastIndex(of: ":") else { return nil }
-        var host = text[..<colon]
-        let port = text[text.index(after: colon)...]
-        guard let number = UInt16(port), number != 0, !host.isEmpty else { return nil }
-        if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        return (String(host), String(port))
-    }
-
-    static func joined(host: String, port: UInt16) -> String {
-        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

@@ -3,6 +3,7 @@ internal import FallowModel
 public import FallowTransport
 internal import FallowWire
 internal import Glibc
+internal import TransportHandshake
 
 /// One side of a worker's connection over libfabric's connected endpoints (provider tcp).
 ///
@@ -87,7 +88,7 @@ public struct FabricEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         let wantsCompletion = byteCount * slotCount > Self.surelySentBytes
         // An empty message still carries its header's line: a write of nothing is not a write everywhere.
         let bytes = max(byteCount, InvocationLayout.headerBytes)
-        var deadline: FabricDeadline?
+        var deadline: MonotonicDeadline?
         while true {
             let result = cfabric_write(
                 link.endpoint, outgoing(slot), bytes, outgoingDescriptor,
@@ -101,7 +102,7 @@ public struct FabricEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
             progress()
             if let failure { throw failure }
             if let deadline, deadline.hasPassed { throw .ringFull }
-            if deadline == nil { deadline = FabricDeadline(in: Self.fullQueueNanoseconds) }
+            if deadline == nil { deadline = MonotonicDeadline(in: Self.fullQueueNanoseconds) }
         }
         if wantsCompletion { unfinishedSends += 1 }
         nextSent = sequence &+ 1
@@ -171,7 +172,7 @@ public struct FabricEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     private mutating func fail(_ reason: TransportError) { if failure == nil { failure = reason } }
 
     public mutating func sleep(atMost timeout: Duration) throws(TransportError) -> Bool {
-        let deadline = FabricDeadline(in: timeout.nanoseconds)
+        let deadline = MonotonicDeadline(in: timeout.nanoseconds)
         while true {
             progress()
             lookAtEvents()

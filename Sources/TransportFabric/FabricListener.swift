@@ -3,6 +3,7 @@ public import FallowModel
 public import FallowTransport
 internal import Glibc
 internal import Synchronization
+internal import TransportHandshake
 
 /// A client that was accepted: which worker it speaks to, and the connection.
 public struct FabricAccepted: ~Copyable, Sendable {
@@ -20,12 +21,14 @@ public struct FabricAccepted: ~Copyable, Sendable {
 /// Where an executor waits for the client of its lease. One connection for each worker, each accepted once.
 ///
 /// A connect has to prove the lease's secret before anything is opened or registered for it: an HMAC-SHA256 over version,
-/// lease, worker, nonce, geometry, the client's window and this listener's address, compared in constant time. Every
-/// nonce that came with a good proof is remembered (4096 at most, then nobody is accepted any more), so that none
-/// counts twice. What fails is refused and counted, and tells the peer nothing but that.
+/// lease, worker, nonce, geometry, the client's window and this listener's address, compared in constant time. No nonce
+/// counts twice (`Doorkeeper`). What fails is refused and counted, and tells the peer nothing but that.
 public final class FabricListener: Sendable {
     /// Where it listens: "host:port", the host numeric. What clients have to be told, letter for letter.
     public let address: String
+
+    /// Readable when somebody may want to connect; to be slept on beside others. The provider may forget to signal.
+    public let descriptor: Int32
 
     private let state: Mutex<State>
 
@@ -34,11 +37,8 @@ public final class FabricListener: Sendable {
         let root: FabricRoot
         let events: FabricEvents
         var passive: UnsafeMutablePointer<fid_pep>?
-        var isTaken: [Bool]
-        var usedNonces: Set<[UInt8]> = []
-        var refusals: [FabricIntroduction.Complaint: Int] = [:]
+        var doorkeeper: Doorkeeper
     }
-    private static let rememberedNonces = 4096
     private static let finishNanoseconds: Int64 = 1_000_000_000
 
     /// Listens on a free port. Does not block.
@@ -68,11 +68,12 @@ public final class FabricListener: Sendable {
             fi_close(fid(passive))
             throw error
         }
-        address = FabricAddress.joined(host: bindAddress, port: port)
+        address = NumericAddress.joined(host: bindAddress, port: port)
         let introduction = FabricIntroduction(leaseID: leaseID, secret: secret, address: address, geometry: geometry)
         nonisolated(unsafe) let initial = State(
             introduction: introduction, root: root, events: events, passive: passive,
-            isTaken: Array(repeating: false, count: workers))
+            doorkeeper: Doorkeeper(workers: workers))
+        descriptor = events.descriptor
         state = Mutex(initial)
     }
 
@@ -87,12 +88,10 @@ public final class FabricListener: Sendable {
     }
 
     /// How many connects were turned away so far.
-    public var refusedCount: Int { state.withLock { $0.refusals.values.reduce(0, +) } }
+    public var refusedCount: Int { state.withLock { $0.doorkeeper.refusals.values.reduce(0, +) } }
     /// The same by reason ("proof", "version", "replayed", …).
     public var refusals: [String: Int] {
-        state.withLock { state in
-            Dictionary(uniqueKeysWithValues: state.refusals.map { ("\($0.key)", $0.value) })
-        }
+        state.withLock { $0.doorkeeper.refusals }
     }
 
     /// Waits for the next client whose proof holds. Blocks, at most for `timeout` (and 1 s more while it finishes a
@@ -102,10 +101,10 @@ public final class FabricListener: Sendable {
     public func acceptNext(
         timeout: Duration, firstSequence: UInt32 = 0
     ) throws(TransportError) -> FabricAccepted {
-        let deadline = FabricDeadline(in: timeout.nanoseconds)
+        let deadline = MonotonicDeadline(in: timeout.nanoseconds)
         while true {
             // In slices, so that `close` and the counts are not held up by a long wait.
-            let slice = FabricDeadline(in: min(Int64(deadline.millisecondsLeft), 50) * 1_000_000)
+            let slice = MonotonicDeadline(in: min(Int64(deadline.millisecondsLeft), 50) * 1_000_000)
             let accepted = state.withLock { state -> Result<Accepted?, TransportError> in
                 guard let passive = state.passive else { return .failure(.peerLost) }
                 guard case .request(let information, let data) = state.events.next(until: slice) else {
@@ -136,18 +135,15 @@ public final class FabricListener: Sendable {
         _ state: inout State
     ) -> Accepted? {
         var hasTakenHandle = false
-        do throws(FabricIntroduction.Complaint) {
-            let request = try state.introduction.check(request: data, workers: state.isTaken.count)
-            guard state.usedNonces.count < rememberedNonces, state.usedNonces.insert(request.nonce).inserted else {
-                throw .replayed
-            }
-            guard !state.isTaken[request.worker] else { throw .taken }
+        do throws(HandshakeComplaint) {
+            let request = try state.introduction.check(request: data, workers: state.doorkeeper.workers)
+            try state.doorkeeper.admit(worker: request.worker, nonce: request.nonce)
             guard let link = finish(information, request, state, &hasTakenHandle) else { throw .resources }
-            state.isTaken[request.worker] = true
+            state.doorkeeper.take(worker: request.worker)
             return Accepted(
                 worker: request.worker, link: link, window: request.window, geometry: state.introduction.geometry)
         } catch {
-            state.refusals[error, default: 0] += 1
+            state.doorkeeper.count(error)
             if !hasTakenHandle {
                 let refusal = FabricIntroduction.refusal
                 fi_reject(passive, information.pointer.pointee.handle, refusal, refusal.count)
@@ -169,7 +165,7 @@ public final class FabricListener: Sendable {
         else { return nil }
         let answer = introduction.accept(nonce: request.nonce, window: link.window)
         guard fi_accept(link.endpoint, answer, answer.count) == 0,
-            case .connected = link.events.next(until: FabricDeadline(in: finishNanoseconds))
+            case .connected = link.events.next(until: MonotonicDeadline(in: finishNanoseconds))
         else { return nil }
         // A client that gave up while its connect lay in the queue must not cost the lease a worker.
         guard !link.isAlreadyGone else { return nil }
@@ -179,7 +175,7 @@ public final class FabricListener: Sendable {
 
     /// Lets a worker be connected to once more, after its client's endpoint was lost. For the executor.
     public func free(worker: Int) {
-        state.withLock { $0.isTaken[worker] = false }
+        state.withLock { $0.doorkeeper.free(worker: worker) }
     }
 
     /// Stops listening; connections that were accepted stay. Idempotent.

@@ -1,5 +1,6 @@
 internal import CFabric
 internal import Glibc
+internal import TransportHandshake
 
 /// libfabric's objects all begin with a `fid`; this is its address.
 func fid<Object>(_ object: UnsafeMutablePointer<Object>) -> UnsafeMutablePointer<CFabric.fid> {
@@ -118,7 +119,7 @@ final class FabricEvents {
 
     /// Waits for the next event.
     /// - Returns: nil when the deadline passed.
-    func next(until deadline: FabricDeadline) -> Event? {
+    func next(until deadline: MonotonicDeadline) -> Event? {
         while true {
             if let event = next() { return event }
             let milliseconds = deadline.millisecondsLeft
@@ -129,26 +130,5 @@ final class FabricEvents {
             // In slices: a provider that forgets to signal costs time, not the connection.
             _ = poll(&poller, 1, min(milliseconds, 50))
         }
-    }
-}
-
-/// A moment on the monotonic clock by which something has to be over.
-package struct FabricDeadline {
-    let nanoseconds: UInt64
-
-    static func nowNanoseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
-    package init(in nanosecondsFromNow: Int64) {
-        nanoseconds = Self.nowNanoseconds() + UInt64(max(nanosecondsFromNow, 0))
-    }
-
-    var hasPassed: Bool { Self.nowNanoseconds() >= nanoseconds }
-    /// Rounded up, at most a day.
-    var millisecondsLeft: CInt {
-        let now = Self.nowNanoseconds()
-        return now >= nanoseconds ? 0 : CInt(min((nanoseconds - now + 999_999) / 1_000_000, 86_400_000))
     }
 }

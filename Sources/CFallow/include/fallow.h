@@ -97,7 +97,7 @@ struct fallow_lease_info {
 	double seconds_left;  /* of the term; 0 when the lease is over */
 	char id[17];
 	char node[64];
-	char transport[16];   /* "shm" or "fabric" */
+	char transport[16];   /* "shm", "fabric" or "verbs" */
 };
 
 /* Connects to this node's agent. socket_path NULL: $FALLOW_CLIENT_SOCKET, else the configured runtime directory's

@@ -4,10 +4,14 @@ import Glibc
 import TransportFabric
 import TransportShm
 import TransportTesting
+import TransportVerbs
 
 // The other process of the conformance suite, an executor:
 //   transport-peer shm    SLOTS INPUT OUTPUT MODE  (the arena is descriptor 3)
 //   transport-peer fabric SLOTS INPUT OUTPUT MODE SECRET-BYTE  (prints its address)
+//   transport-peer verbs  SLOTS INPUT OUTPUT MODE SECRET-BYTE BIND-ADDRESS  (prints its address)
+//   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
+//     has resolved, requested or been accepted)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -16,18 +20,26 @@ import TransportTesting
         let arguments = CommandLine.arguments
         guard arguments.count >= 6, let slots = Int(arguments[2]), let input = Int(arguments[3]),
             let output = Int(arguments[4])
-        else { leave(2, "usage: transport-peer shm|fabric SLOTS INPUT OUTPUT MODE") }
+        else { leave(2, "usage: transport-peer shm|fabric|verbs SLOTS INPUT OUTPUT MODE") }
         // Whatever becomes of the test: this process does not outlive it by much.
         alarm(60)
         let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
+        if arguments[1] == "verbs-dying" { die(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
         do {
             if arguments[1] == "shm" {
                 let arena = try ShmArena(adopting: 3, expecting: geometry, workers: 1)
                 var endpoint = try arena.endpoint(worker: 0, side: .executor)
                 say("ready")
+                try serveEcho(&endpoint, mode, timeout: .seconds(30))
+            } else if arguments[1] == "verbs" {
+                let listener = try VerbsListener(
+                    bindAddress: arguments[7], leaseID: LeaseID(1),
+                    secret: Array(repeating: UInt8(arguments[6])!, count: 32), geometry: geometry, workers: 1)
+                say(listener.address)
+                var endpoint = try listener.acceptNext(timeout: .seconds(30)).takeEndpoint()
                 try serveEcho(&endpoint, mode, timeout: .seconds(30))
             } else {
                 let listener = try FabricListener(
@@ -43,6 +55,21 @@ import TransportTesting
         } catch {
             leave(1, "\(error)")
         }
+    }
+
+    /// A client that is killed in the middle of connecting.
+    static func die(_ arguments: [String], _ geometry: ArenaGeometry) -> Never {
+        let connector = VerbsConnector(
+            address: arguments[7], leaseID: LeaseID(1), secret: Array(repeating: UInt8(arguments[6])!, count: 32),
+            geometry: geometry, source: arguments.count > 8 ? arguments[8] : nil)
+        do throws(TransportError) {
+            _ = try connector.connect(worker: 0, timeout: .seconds(10)) { stage in
+                guard stage.rawValue == arguments[5] else { return }
+                say(arguments[5])
+                kill(getpid(), SIGKILL)
+            }.slotCount
+            leave(1, "connected")
+        } catch { leave(1, "\(error)") }
     }
 
     static func say(_ line: String) {

@@ -87,12 +87,12 @@ final class ShellUnderTest: @unchecked Sendable {
     }
 
     /// Opens a lease and waits for its executor's word.
-    func open(_ grant: Grant, libraryPath: String) throws -> Result<String?, WireError> {
+    func open(_ grant: Grant, libraryPath: String) throws -> Result<ExecutorReport, WireError> {
         let file = Foundation.open(libraryPath, O_RDONLY | O_CLOEXEC)
         try #require(file >= 0)
         defer { close(file) }
         let done = DispatchSemaphore(value: 0)
-        nonisolated(unsafe) var result: Result<String?, WireError> = .success(nil)
+        nonisolated(unsafe) var result: Result<ExecutorReport, WireError> = .success(ExecutorReport())
         let identity =
             (try? UserIdentity.resolve(grant.user))
             ?? UserIdentity(
@@ -144,7 +144,7 @@ struct NodeShellTests {
         node.slurm()
         let library = TestLibrary.path("plain")
         let opened = try node.open(node.grant(1, cpus: 2, library: "plain.so"), libraryPath: library)
-        #expect(try opened.get() == nil)
+        #expect(try opened.get().address == nil)
         let (pid, cores) = node.on {
             ($0.executors[LeaseID(1)]!.process.pid, $0.executors[LeaseID(1)]!.placement.cores)
         }

@@ -143,7 +143,7 @@ struct ParkingTests {
         defer { try? node.end() }
         let file = open(library, O_RDONLY | O_CLOEXEC)
         defer { close(file) }
-        nonisolated(unsafe) var result: Result<String?, WireError>?
+        nonisolated(unsafe) var result: Result<ExecutorReport, WireError>?
         let grant = node.grant(3, library: "plain.so")
         node.on { shell in
             shell.open(

@@ -3,6 +3,7 @@ import FallowTransport
 import Glibc
 import Testing
 import TransportFabric
+import TransportHandshake
 import TransportTesting
 
 extension TransportTests {
@@ -53,7 +54,7 @@ extension TransportTests {
 
             /// A plain TCP connection to the listener.
             func socket() throws -> CInt {
-                let (_, port) = try #require(FabricAddress.split(listener.address))
+                let (_, port) = try #require(NumericAddress.split(listener.address))
                 let descriptor = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
                 var name = sockaddr_in()
                 name.sin_family = sa_family_t(AF_INET)
@@ -104,7 +105,7 @@ extension TransportTests {
                 let call = try FabricCall(address: address, geometry: smallGeometry)
                 let request = introduction.request(
                     worker: 0, nonce: Array(repeating: 1, count: 16), window: call.link.window)
-                _ = try call.connect(alter(request), until: FabricDeadline(in: 2_000_000_000))
+                _ = try call.connect(alter(request), until: MonotonicDeadline(in: 2_000_000_000))
             }
             // Every byte of the request counts.
             for index in [0, 4, 8, 16, 24, 40, 48, 56, 64, 72, 79, 80, 111] {
@@ -147,7 +148,7 @@ extension TransportTests {
                 leaseID: someLease, secret: someSecret, address: here.listener.address, geometry: smallGeometry
             ).request(worker: 0, nonce: Array(repeating: 2, count: 16), window: call.link.window)
             #expect(throws: TransportError.refused) {
-                _ = try call.connect(request, until: FabricDeadline(in: 2_000_000_000))
+                _ = try call.connect(request, until: MonotonicDeadline(in: 2_000_000_000))
             }
         }
 

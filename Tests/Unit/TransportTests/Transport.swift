@@ -5,6 +5,7 @@ import Testing
 import TransportFabric
 import TransportShm
 import TransportTesting
+import TransportVerbs
 
 /// Everything here runs one after the other: two polling threads are what the machine has cores for.
 @Suite(.serialized) enum TransportTests {}
@@ -24,8 +25,21 @@ protocol ClientCheck {
 
 /// The transports under test.
 enum Transport: String, CaseIterable, CustomTestStringConvertible {
-    case shm, fabric
+    case shm, fabric, verbs
     var testDescription: String { rawValue }
+
+    /// Verbs is tested where there is an RDMA device; `VerbsConnectTests` says so where there is none. Whoever names the
+    /// device is in an emulated machine for its sake, and has no time for the others.
+    static let allCases: [Transport] =
+        RDMAHere.isNamed ? [.verbs] : [.shm, .fabric] + (RDMAHere.isThere ? [.verbs] : [])
+
+    /// How soon a lost peer is known, and how much later than asked a sleep may end. RDMA is tested in emulated
+    /// machines too, where only the promise of 2 s can be held up to the clock.
+    var bound: Duration { self == .verbs ? .seconds(2) : .milliseconds(100) }
+    /// What an exchange whose wake-up was lost takes at least: a slice of the sleep.
+    var lostWakeUp: Duration { self == .verbs ? .milliseconds(290) : .milliseconds(19) }
+    /// So many messages as are worth while there.
+    func messages(_ count: Int) -> Int { self == .verbs ? count / 100 : count }
 
     /// Connects two endpoints in this process.
     func pair(
@@ -40,23 +54,45 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
         case .fabric:
             let listener = try FabricListener(
                 bindAddress: "127.0.0.1", leaseID: someLease, secret: someSecret, geometry: geometry, workers: 1)
-            let client = Result<Handover<FabricEndpoint>, TransportError>.self
-            nonisolated(unsafe) var connected: Result<Handover<FabricEndpoint>, TransportError>?
-            let thread = PeerThread {
-                connected = client.init { () throws(TransportError) in
+            let (client, executor) = try connected(
+                accepting: { () throws(TransportError) in
+                    Handover(
+                        try listener.acceptNext(timeout: .seconds(5), firstSequence: firstSequence).takeEndpoint())
+                },
+                connecting: { () throws(TransportError) in
                     Handover(
                         try FabricEndpoint.connect(
                             address: listener.address, leaseID: someLease, worker: 0, secret: someSecret,
                             geometry: geometry, timeout: .seconds(5), firstSequence: firstSequence))
-                }
-            }
-            let executor = Result { () throws(TransportError) in
-                Handover(
-                    try listener.acceptNext(timeout: .seconds(5), firstSequence: firstSequence).takeEndpoint())
-            }
-            thread.join()
-            try check.run(client: #require(connected).get().take(), executor: executor.get().take())
+                })
+            try check.run(client: client.take(), executor: executor.take())
+        case .verbs:
+            let listener = try VerbsListener(
+                bindAddress: RDMAHere.server, leaseID: someLease, secret: someSecret, geometry: geometry, workers: 1)
+            let (client, executor) = try connected(
+                accepting: { () throws(TransportError) in
+                    Handover(
+                        try listener.acceptNext(timeout: .seconds(5), firstSequence: firstSequence).takeEndpoint())
+                },
+                connecting: { () throws(TransportError) in
+                    Handover(
+                        try RDMAHere.connector(to: listener.address, geometry: geometry)
+                            .connect(worker: 0, timeout: .seconds(5), firstSequence: firstSequence))
+                })
+            try check.run(client: client.take(), executor: executor.take())
         }
+    }
+
+    /// Connects two endpoints of one process while a thread accepts.
+    private func connected<E: Endpoint & ~Copyable>(
+        accepting: () throws(TransportError) -> Handover<E>,
+        connecting: @escaping @Sendable () throws(TransportError) -> Handover<E>
+    ) throws -> (client: Handover<E>, executor: Handover<E>) {
+        nonisolated(unsafe) var connected: Result<Handover<E>, TransportError>?
+        let thread = PeerThread { connected = Result(catching: connecting) }
+        let executor = Result(catching: accepting)
+        thread.join()
+        return (try #require(connected).get(), try executor.get())
     }
 
     /// Connects to an executor in another process, which answers in `mode`.
@@ -79,7 +115,37 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
                 address: peer.greeting, leaseID: someLease, worker: 0, secret: someSecret, geometry: geometry,
                 timeout: .seconds(5))
             try check.run(client: client, peer: peer)
+        case .verbs:
+            let peer = try PeerProcess([
+                "verbs", "\(geometry.slotCount)", "\(geometry.inputBytes)", "\(geometry.outputBytes)", mode, "7",
+                RDMAHere.server,
+            ])
+            let client = try RDMAHere.connector(to: peer.greeting, geometry: geometry)
+                .connect(worker: 0, timeout: .seconds(5))
+            try check.run(client: client, peer: peer)
         }
+    }
+}
+
+/// The addresses of this machine that RDMA devices carry: FALLOW_TEST_RDMA=SERVER[,CLIENT], else the first one found.
+enum RDMAHere {
+    private static let addresses: [String] = {
+        if let named = getenv("FALLOW_TEST_RDMA") {
+            return String(cString: named).split(separator: ",").map(String.init)
+        }
+        return Array(VerbsDevice.addresses().prefix(1))
+    }()
+    static var isNamed: Bool { getenv("FALLOW_TEST_RDMA") != nil }
+    static var isThere: Bool { !addresses.isEmpty }
+    static var server: String { addresses.first ?? "" }
+    /// Where a client comes from; nil leaves it to the routes.
+    static var source: String? { addresses.count > 1 ? addresses[1] : nil }
+
+    static func connector(
+        to address: String, secret: [UInt8] = someSecret, lease: LeaseID = someLease,
+        geometry: ArenaGeometry = smallGeometry
+    ) -> VerbsConnector {
+        VerbsConnector(address: address, leaseID: lease, secret: secret, geometry: geometry, source: source)
     }
 }
 
