@@ -53,8 +53,9 @@ struct ParkingTests {
         #expect(within(2) { status(waiting).contains("Threads:\t1\n") })
         let second = try lease(node, 2)
         #expect(second == waiting)
-        #expect(within(5) { node.on { $0.parking.readyCount == 1 } })
-        #expect(node.on { $0.parking.readyProcesses[0] } != second)
+        // Two, when both leases began within a second: so many may be asked for at once again.
+        #expect(within(5) { node.on { (1...2).contains($0.parking.readyCount) } })
+        #expect(!node.on { $0.parking.readyProcesses }.contains(second))
     }
 
     @Test("It becomes its user in the cgroup that it was born in, with the lease's limits")
