@@ -29,7 +29,8 @@ func complaint(_ yaml: String, environment: [String: String] = [:]) -> String {
 let otherValues: [String: String] = [
     "cluster.name": "alps", "controller.url": "http://c:1", "controller.listen": "0.0.0.0:1", "node.name": "n1",
     "node.cores": "128", "node.memory": "1000M", "agent.listen": "[::]:1", "agent.url": "http://a:1",
-    "agent.data_address": "10.0.0.1", "agent.rdma": "off", "agent.rdma_address": "10.9.0.1", "agent.report_interval": "0.25", "runtime_directory": "/r",
+    "agent.data_address": "10.0.0.1", "agent.rdma": "off", "agent.rdma_address": "10.9.0.1",
+    "agent.report_interval": "0.25", "runtime_directory": "/r",
     "state_directory": "/s", "cgroup.path": "p", "cgroup.mount": "/m", "munge.socket": "/k",
     "munge.trusted_uids": "0,64030", "operators": "0,1000,1001", "lend.unallocated": "true", "lend.lent": "true",
     "lend.window": "2.5", "lend.keep_cores": "0", "lend.memory_headroom_percent": "25",
