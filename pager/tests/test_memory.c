@@ -32,7 +32,8 @@ static void *churn(void *argument)
 }
 
 /* The kernel's own count of what is mapped in the region and in the slots, many times while four threads work. Pages move between the two
- * while they are counted: a count that is too high must be so several times in a row to be believed. */
+ * while they are counted, and one that moves ahead of the count is counted twice: a count that is too high must be so hundreds of times in a
+ * row to be believed. What was too high for longer than that would be a leak, and is. */
 static void cap(const struct configuration *configuration)
 {
 	struct setup setup;
@@ -46,7 +47,7 @@ static void cap(const struct configuration *configuration)
 	statistics.evicted_blocks = 0;
 	for (int round = 0; round < 400 || (statistics.evicted_blocks < 1000 && round < 100000); round++) {
 		size_t least = SIZE_MAX;
-		for (int again = 0; again < 8 && least > CAP * BLOCK; again++) {
+		for (int again = 0; again < 300 && least > CAP * BLOCK; again++) {
 			size_t here = bytes_here((const void *)setup.words, setup.count * 8) +
 				      bytes_here(setup.pager->staging, setup.pager->slot_count * setup.pager->block_bytes);
 			least = here < least ? here : least;
