@@ -51,7 +51,8 @@ public struct Settings: Sendable, Equatable {
     public var executorPoll: Duration = .microseconds(100)
     public var executorPollPercent = 50
     /// Executors that stand ready for leases, at most; nil: as many as the node has cores, up to `parkedAtMost`.
-    public var executorParked: Int?
+    /// None unless the site says so: starting them delays a vacate that falls into it (docs/performance.md).
+    public var executorParked: Int? = 0
     public static let parkedAtMost = 8
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
