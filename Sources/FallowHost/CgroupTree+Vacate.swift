@@ -15,6 +15,11 @@ public struct Vacated: Sendable, Hashable {
 }
 
 extension CgroupTree {
+    /// Before it, each process is signalled by itself; from then on a cgroup in which new ones still appear is killed as a whole.
+    private static let signalsAloneNanoseconds: Int64 = 1_000_000
+    /// After it, every cgroup that is not empty is killed as a whole.
+    private static let patienceNanoseconds: Int64 = 50_000_000
+
     /// Ends leases: kills everything in all of them first, then waits until all are empty. Blocks, at most for the span given.
     ///
     /// Folders are left for `LeaseCgroup.remove()`. A lease without a folder counts as emptied.
@@ -25,14 +30,16 @@ extension CgroupTree {
         // The dying go first, before the jobs for a moment and before the leases that stay.
         for weight in topWeights { weight.raise() }
         defer { for weight in topWeights { try? weight.lower() } }
+        var signalled: Set<Int32> = []
         for cgroup in remaining {
-            cgroup.kill()
+            cgroup.signal(except: &signalled)
             guard let folder = cgroup.folder(with: .cpu) else { continue }
             let weight = CgroupWeight(hierarchy: folder.hierarchy, folder: folder.path)
             weight.raise()
             weight.liftQuota()
         }
-        var nextKill = monotonicNanoseconds() + 1_000_000
+        let began = monotonicNanoseconds()
+        var nextKill = began + Self.signalsAloneNanoseconds
         while !remaining.isEmpty {
             remaining.removeAll { cgroup in
                 guard cgroup.isEmpty else { return false }
@@ -41,9 +48,12 @@ extension CgroupTree {
             }
             let now = monotonicNanoseconds()
             guard !remaining.isEmpty, now < deadline else { break }
+            // What was forked meanwhile, or had just been about to join.
+            let escaped = remaining.filter { $0.signal(except: &signalled) > 0 }
             if now >= nextKill {
-                // What had escaped: a v1 freeze is not instant, and a spawn may just have joined.
-                for cgroup in remaining { cgroup.kill() }
+                // Families that fork faster than they are signalled; after a while also what is only slow to die.
+                let slow = now >= began + Self.patienceNanoseconds
+                for cgroup in slow ? remaining : escaped { cgroup.kill() }
                 nextKill = now + 5_000_000
             }
             sleep(microseconds: 100)

@@ -52,6 +52,11 @@ public struct LeaseCgroup: Sendable, Hashable {
     /// Kills everything in it, also what is forking or ignoring signals. Does not wait for the end of the dying.
     public func kill() { killer.kill() }
 
+    /// Sends SIGKILL to every process in it that is not in `signalled`, adds those there and counts them. Never blocks on
+    /// what happens to other cgroups, but what forks at that moment escapes.
+    @discardableResult
+    func signal(except signalled: inout Set<Int32>) -> Int { killer.signal(except: &signalled) }
+
     /// Takes it off the CPUs without ending it.
     public func freeze() throws(HostError) { try killer.freeze() }
 
