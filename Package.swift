@@ -18,8 +18,6 @@ let c: [CSetting] = [.treatAllWarnings(as: .error), .define("_GNU_SOURCE")]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -64,12 +62,10 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -83,6 +79,9 @@ let package = Package(
         .target(name: "CFabric", cSettings: c),
         .target(name: "CRDMA", cSettings: c),
         .systemLibrary(name: "CSlurm", providers: [.apt(["libslurm-dev"])]),
+        .target(name: "CCurl", cSettings: c, linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(name: "CSodium", providers: [.apt(["libsodium-dev"])]),
+        room("FallowDigest", ["CSodium"]),
         .systemLibrary(name: "CMunge", providers: [.apt(["libmunge-dev"])]),
 
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
@@ -92,7 +91,7 @@ let package = Package(
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
         room("TransportShm", ["FallowTransport", "FallowModel", "FallowWire", "CLinux"]),
-        room("TransportHandshake", [crypto]),
+        room("TransportHandshake", ["FallowDigest"]),
         room(
             "TransportFabric",
             ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CFabric", "CLinux"]),
@@ -105,7 +104,7 @@ let package = Package(
         testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
         testableRoom(
             "FallowControl",
-            ["FallowModel", "FallowWire", "CMunge", log, crypto, nioCore, httpTypes, httpClient, hummingbird]),
+            ["FallowModel", "FallowWire", "FallowDigest", "CMunge", "CCurl", log, nioCore, httpTypes, hummingbird]),
 
         // Layer 3: components.
         room(
@@ -126,13 +125,13 @@ let package = Package(
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowLocal", "FallowHost", "FallowControl",
                 "FallowConfiguration", "FallowTransport", "TransportShm", "TransportVerbs", "CFallowReport", "CLinux",
-                log, crypto, hummingbird,
+                "FallowDigest", log, hummingbird,
             ]),
         testableRoom(
             "FallowController",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowSlurm",
-                "FallowConfiguration", log, crypto, hummingbird,
+                "FallowConfiguration", log, hummingbird,
             ]),
         room(
             "FallowCommand",
@@ -211,6 +210,7 @@ let package = Package(
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
                 "FallowPolicy", "FallowWire", log, yams, "TestProcesses",
             ]),
+        tests("FallowDigestTests", ["FallowDigest"]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(
             "TransportTests",

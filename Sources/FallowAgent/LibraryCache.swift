@@ -1,5 +1,5 @@
 internal import CLinux
-internal import Crypto
+internal import FallowDigest
 internal import FallowModel
 internal import FallowWire
 internal import Glibc
@@ -90,7 +90,7 @@ struct LibraryCache: Sendable {
             guard pread(copy, &buffer, count, off_t(offset)) == count else {
                 throw failure("cannot read a library back")
             }
-            hash.update(data: buffer[..<count])
+            hash.update(buffer[..<count])
             offset += count
         }
         guard offset <= Self.limitBytes else {

@@ -35,7 +35,7 @@ public final class BlockingPool: Sendable {
         self.limit = limit
         timers = DispatchQueue(label: "\(name).timers")
         // Threads of our own: Dispatch's are shared with whatever else blocks in the process, and are few.
-        for _ in 0..<threads { Self.startThread(jobs) }
+        for _ in 0..<threads { startDetachedThread { [jobs] in Self.work(jobs) } }
     }
 
     deinit {
@@ -83,23 +83,6 @@ public final class BlockingPool: Sendable {
             jobs.ready.signal()
             timers.asyncAfter(deadline: .now() + timeout.inSeconds, execute: timer.item)
         }
-    }
-
-    private static func startThread(_ jobs: Jobs) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 1 << 20)
-        defer { pthread_attr_destroy(&attributes) }
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(jobs)
-        let status = pthread_create(
-            &thread, &attributes,
-            { context in
-                BlockingPool.work(Unmanaged<Jobs>.fromOpaque(context!).takeRetainedValue())
-                return nil
-            }, context.toOpaque())
-        precondition(status == 0, "cannot start a thread: error \(status)")
     }
 
     private static func work(_ jobs: Jobs) {

@@ -1,10 +1,10 @@
-internal import Crypto
+internal import FallowDigest
 public import FallowModel
 
 #if canImport(FoundationEssentials)
-    public import FoundationEssentials
+    internal import FoundationEssentials
 #else
-    public import Foundation
+    internal import Foundation
 #endif
 
 /// What a request's MUNGE credential says, so that it stands for this one request alone.
@@ -35,7 +35,7 @@ public enum Seal {
     public static let life: Duration = .seconds(60)
 
     /// SHA-256 in small hexadecimal digits.
-    public static func digest(_ data: some DataProtocol) -> String { hexadecimal(SHA256.hash(data: data)) }
+    public static func digest(_ data: some Sequence<UInt8>) -> String { hexadecimal(SHA256.hash(data)) }
 
     static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)

@@ -1,7 +1,5 @@
-internal import AsyncHTTPClient
 public import FallowModel
 internal import FallowWire
-internal import NIOCore
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -17,15 +15,6 @@ public struct SealedClient: Sendable {
     public let node: NodeName?
     public let trustedUsers: [UserID]
     private let munge: Munge
-
-    /// One pool of connections per process, never torn down.
-    private static let http: HTTPClient = {
-        var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3)))
-        configuration.connectionPool.idleTimeout = .seconds(20)
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
 
     /// - Parameters:
     ///   - trustedUsers: uids that a daemon may run as (munge.trusted_uids). The first is the one that daemons do run as:
@@ -75,7 +64,7 @@ public struct SealedClient: Sendable {
             let rest = deadline - ContinuousClock.now
             do {
                 return try await once(
-                    method, base, path, .bytes(ByteBuffer(bytes: data)), digest: Seal.digest(data),
+                    method, base, path, .bytes(Array(data)), digest: Seal.digest(data),
                     timeout: max(rest, .milliseconds(1)))
             } catch let failure as NoAnswer {
                 let pause = Duration.milliseconds(50 << min(tried, 5))
@@ -87,39 +76,31 @@ public struct SealedClient: Sendable {
 
     /// One request and its verified reply.
     func once(
-        _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPClientRequest.Body, digest: String,
+        _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPCall.Body, digest: String,
         timeout: Duration
     ) async throws -> Data {
         let seal = RequestSeal(
             method: method.rawValue, path: path, bodySHA256: digest, node: node,
             expires: Timestamp.now + Seal.life, id: Seal.randomID())
-        var request = HTTPClientRequest(url: base + path)
-        request.method = .init(rawValue: method.rawValue)
-        request.headers.add(name: "Content-Type", value: "application/json")
+        let credential: String
         do {
-            let credential = try await munge.encode(
+            credential = try await munge.encode(
                 ControlJSON.encode(seal), restrictTo: trustedUsers.first, timeToLive: Seal.life)
-            request.headers.add(name: Seal.header, value: credential)
         } catch let error as MungeError {
             throw error.wireError
         }
-        if method != .get, method != .head { request.body = body }
-        let status: Int
-        let credential: String?
-        let bytes: Data
+        let call = HTTPCall(
+            method: method, url: base + path,
+            headers: [("Content-Type", "application/json"), (Seal.header, credential)],
+            body: method == .get || method == .head ? nil : body, timeout: timeout,
+            largestReply: ControlJSON.largestReply, wantedHeader: Seal.header)
+        let reply: HTTPReply
         do {
-            let response = try await Self.http.execute(
-                request, deadline: .now() + .nanoseconds(timeout.nanoseconds), logger: nil)
-            let buffer = try await response.body.collect(upTo: ControlJSON.largestReply)
-            status = Int(response.status.code)
-            credential = response.headers.first(name: Seal.header)
-            bytes = Data(buffer.readableBytesView)
-        } catch let error as CancellationError {
-            throw error
-        } catch {
-            throw NoAnswer(error: WireError(.unavailable, Self.sentence(error, base, timeout)))
+            reply = try await HTTPEngine.shared.reply(to: call)
+        } catch let failure as HTTPFailure {
+            throw NoAnswer(error: WireError(.unavailable, Self.sentence(failure, base, timeout)))
         }
-        return try await believe(status, credential, bytes, seal, base)
+        return try await believe(reply.status, reply.header, Data(reply.body), seal, base)
     }
 
     /// Checks a reply's seal; an error reply is thrown as the server's own `WireError`.
@@ -167,18 +148,13 @@ public struct SealedClient: Sendable {
         }
     }
 
-    private static func sentence(_ error: any Error, _ base: String, _ timeout: Duration) -> String {
-        let slow = [HTTPClientError.deadlineExceeded, .connectTimeout, .readTimeout]
-        let badAddress = [HTTPClientError.invalidURL, .emptyHost, .emptyScheme]
-        if let error = error as? HTTPClientError {
-            if slow.contains(error) {
-                return "\(base) did not answer within \((timeout.inSeconds * 1000).rounded() / 1000) s"
-            }
-            if badAddress.contains(error) || error.shortDescription == "Unsupported scheme" {
-                return "'\(base)' is no address to ask; http://host:port is"
-            }
+    private static func sentence(_ failure: HTTPFailure, _ base: String, _ timeout: Duration) -> String {
+        switch failure {
+        case .timedOut: "\(base) did not answer within \((timeout.inSeconds * 1000).rounded() / 1000) s"
+        case .badAddress: "'\(base)' is no address to ask; http://host:port is"
+        case .replyTooLarge: "the reply of \(base) has more than \(ControlJSON.largestReply) bytes"
+        case .failed(let words): "cannot reach \(base): \(words)"
         }
-        return "cannot reach \(base): \(error)"
     }
 
     /// Percent-encodes one part of a path or a query value.

@@ -1,5 +1,4 @@
-internal import AsyncHTTPClient
-internal import Crypto
+internal import FallowDigest
 public import FallowModel
 internal import FallowWire
 internal import Glibc
@@ -19,7 +18,7 @@ public struct FileDigest: Sendable, Hashable {
         var hash = SHA256()
         var offset: Int64 = 0
         while case let chunk = try await FileTransfer.read(descriptor, at: offset), !chunk.isEmpty {
-            hash.update(data: chunk)
+            hash.update(chunk)
             offset += Int64(chunk.count)
             guard offset <= limit.bytes else { throw FileTransfer.tooLarge(limit) }
         }
@@ -72,27 +71,6 @@ public enum FileTransfer {
     }
 }
 
-/// A descriptor's bytes as an HTTP body.
-private struct FileChunks: AsyncSequence, Sendable {
-    let descriptor: Int32
-    let size: Int64
-    struct Iterator: AsyncIteratorProtocol {
-        let descriptor: Int32
-        var rest: Int64
-        var offset: Int64 = 0
-        mutating func next() async throws -> ByteBuffer? {
-            guard rest > 0 else { return nil }
-            let chunk = try await FileTransfer.read(descriptor, at: offset)
-            let sent = chunk.prefix(Int(Swift.min(Int64(chunk.count), rest)))
-            guard !sent.isEmpty else { throw WireError(.conflict, "the file became shorter while it was sent") }
-            offset += Int64(sent.count)
-            rest -= Int64(sent.count)
-            return ByteBuffer(bytes: sent)
-        }
-    }
-    func makeAsyncIterator() -> Iterator { Iterator(descriptor: descriptor, rest: size) }
-}
-
 extension SealedClient {
     /// Sends a file by PUT, in chunks; the server refuses it when its bytes are not those of `digest`.
     ///
@@ -104,8 +82,7 @@ extension SealedClient {
         do {
             _ = try await once(
                 .put, base, path,
-                .stream(
-                    FileChunks(descriptor: descriptor, size: digest.size.bytes), length: .known(digest.size.bytes)),
+                .file(descriptor: descriptor, size: digest.size.bytes),
                 digest: digest.sha256, timeout: timeout)
         } catch let failure as NoAnswer {
             throw failure.error
@@ -148,7 +125,7 @@ extension Request {
         for try await part in body {
             guard offset + Int64(part.readableBytes) <= limit.bytes else { throw FileTransfer.tooLarge(limit) }
             let bytes = [UInt8](part.readableBytesView)
-            hash.update(data: bytes)
+            hash.update(bytes)
             try await FileTransfer.write(bytes, to: descriptor, at: offset)
             offset += Int64(bytes.count)
         }

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import FallowDigest
 
 /// A lease's secret, as far as it proves to each end of a connect that the other one knows it. It never travels.
 public struct ProofKey: Sendable {
@@ -9,26 +9,25 @@ public struct ProofKey: Sendable {
     /// Bytes of a nonce: the client's, fresh with every connect.
     public static let nonceBytes = 16
 
-    private let secret: SymmetricKey
+    private let secret: [UInt8]
 
-    public init(secret: [UInt8]) { self.secret = SymmetricKey(data: secret) }
+    public init(secret: [UInt8]) { self.secret = secret }
 
     /// HMAC-SHA256 over the purpose, the parts, and the listener's address as the client was told it.
     /// - Parameter purpose: names the transport, the direction and the version, so that no proof serves twice.
     public func proof(of purpose: String, _ parts: [UInt8]..., address: String) -> [UInt8] {
-        var code = HMAC<SHA256>(key: secret)
-        code.update(data: Array(purpose.utf8))
-        for part in parts { code.update(data: part) }
-        code.update(data: Array(address.utf8))
-        return Array(code.finalize())
+        var code = HMACSHA256(key: secret)
+        code.update(Array(purpose.utf8))
+        for part in parts { code.update(part) }
+        code.update(Array(address.utf8))
+        return code.finalize()
     }
 
     /// Whether a proof, or the beginning of one that a transport has no room for whole, is the expected one. Compares in
     /// constant time.
     /// - Parameter bytes: how long it has to be.
     public static func holds(_ given: some Collection<UInt8>, _ expected: [UInt8], bytes: Int = proofBytes) -> Bool {
-        guard given.count == bytes, expected.count >= bytes else { return false }
-        return zip(given, expected).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+        given.count == bytes && agreeInConstantTime(Array(given), expected, bytes: bytes)
     }
 
     /// A nonce that nobody can foresee.
