@@ -121,6 +121,9 @@ let package = Package(
                 "FallowLocal", "CLinux",
             ]
         ),
+        room(
+            "FallowMemory",
+            ["FallowModel", "FallowTransport", "TransportShm", "TransportFabric", "FallowClient", "CLinux"]),
         testableRoom(
             "FallowAgent",
             [
@@ -148,7 +151,7 @@ let package = Package(
         program("fallow-executor", ["FallowExecutor"]),
         .target(name: "CFallow", cSettings: c),
         .target(
-            name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
+            name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowMemory", "FallowModel", "FallowWire"],
             swiftSettings: swift),
         // How the library is linked: self-contained, exporting fallow.h's names alone.
         .target(
@@ -186,7 +189,8 @@ let package = Package(
                 "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         .target(
-            name: "TransportTesting", dependencies: ["FallowTransport", "FallowWire", "CLinux"],
+            name: "TransportTesting",
+            dependencies: ["FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux"],
             path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
@@ -217,6 +221,12 @@ let package = Package(
             [
                 "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
                 "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
+            ]),
+        tests(
+            "FallowMemoryTests",
+            [
+                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric",
+                "TransportTesting", "transport-peer", "libfallow", "CFallow",
             ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),

@@ -3,7 +3,6 @@ import Glibc
 import Testing
 import TransportHandshake
 import TransportTesting
-
 import TransportVerbs
 
 extension TransportTests {
