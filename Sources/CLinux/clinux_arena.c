@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
@@ -29,31 +28,6 @@ int clinux_arena_is_sealed(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	return seals >= 0 && (seals & size_seals) == size_seals && (seals & F_SEAL_WRITE) == 0;
-}
-
-int clinux_donor_create(const char *name, int64_t byte_count)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) != 0 || ftruncate(fd, byte_count) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-		int error = errno;
-		close(fd);
-		return -error;
-	}
-	return fd;
-}
-
-int clinux_donor_is_sealed(int fd)
-{
-	int seals = fcntl(fd, F_GET_SEALS);
-	return seals >= 0 && (seals & F_SEAL_GROW) != 0 && (seals & F_SEAL_WRITE) == 0;
-}
-
-int clinux_arena_huge_pages(void *address, uint64_t byte_count)
-{
-	return madvise(address, byte_count, MADV_HUGEPAGE) == 0 ? 0 : errno;
 }
 
 int clinux_arena_punch(int fd, int64_t offset, int64_t byte_count)

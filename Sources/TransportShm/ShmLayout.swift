@@ -24,9 +24,9 @@ public enum ShmSide: Int, Sendable {
 struct ShmLayout: Sendable {
     static let magic: UInt64 = 0x3130_6d68_736c_6c66  // "fllshm01"
     static let version: UInt32 = 2
-    static let pageBytes = LeaseWords.controlPageBytes
-    static let endedOffset = LeaseWords.endedOffset
-    static let reclaimedOffset = LeaseWords.reclaimedOffset
+    static let pageBytes = 4096
+    static let endedOffset = 128
+    static let reclaimedOffset = 132
     static let linePairBytes = 128
     static let largestWorkerCount = 1024
     static let largestArenaBytes = 1 << 40

@@ -11,13 +11,6 @@ int clinux_arena_create(const char *name, int64_t byte_count);
 int clinux_arena_is_sealed(int fd);
 /* Gives back the pages of [offset, offset + byte_count), mapped or not; they read as zeros. 0 or an errno. */
 int clinux_arena_punch(int fd, int64_t offset, int64_t byte_count);
-/* A sparse memory file of byte_count bytes for a donor, close-on-exec, that may shrink and never grow (F_SEAL_GROW,
- * F_SEAL_SEAL), and that nobody but its owner and root can open anew. The descriptor, or a negated errno. */
-int clinux_donor_create(const char *name, int64_t byte_count);
-/* 1 when the descriptor is a memory file that can never grow and can be written, 0 when it is not. */
-int clinux_donor_is_sealed(int fd);
-/* Asks for huge pages in a mapping. 0 or an errno: EINVAL where the kernel has none. */
-int clinux_arena_huge_pages(void *address, uint64_t byte_count);
 /* Has the pages of a mapping allocated, charged to the caller's cgroup. 0 or an errno. */
 int clinux_arena_populate(void *address, uint64_t byte_count);
 /* Leaves a mapping out of core dumps. 0 or an errno. */
