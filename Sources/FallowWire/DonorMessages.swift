@@ -35,6 +35,23 @@ extension LeaseDemand {
     /// Measured at 3 to 5 MiB with 64 MiB and with 2 GiB lent (docs/performance.md).
     public static let donorNeeds = ByteCount.mebibytes(8)
 
+    /// The most that one donor lends: each is taken back whole. More memory is more donors.
+    public static let largestDonor = ByteCount.gibibytes(4)
+    /// The least: each costs a process and a cgroup.
+    public static let smallestDonor = ByteCount.mebibytes(1)
+
+    /// What is wrong with a demand for memory, in one sentence; nil when nothing is.
+    public var donorComplaint: String? {
+        guard memory >= Self.smallestDonor, memory <= Self.largestDonor, memory.bytes % 4096 == 0 else {
+            return "a donor lends \(Self.smallestDonor) to \(Self.largestDonor) in whole pages of 4 KiB, not \(memory)"
+                + " (\(memory.bytes) bytes): ask for several"
+        }
+        guard avoid?.count ?? 0 <= Self.avoidedAtMost else {
+            return "\(avoid?.count ?? 0) leases are to be avoided; up to \(Self.avoidedAtMost) can be"
+        }
+        return nil
+    }
+
     /// What the lease takes of its node's memory.
     public var footprint: ByteCount { kind == .memory ? memory + Self.donorNeeds : memory }
 }

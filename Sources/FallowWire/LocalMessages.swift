@@ -57,7 +57,8 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
     public static let avoidedAtMost = 1024
 
     public init(
-        kind: LeaseKind = .functions, cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0, waitSeconds: Double = 0,
+        kind: LeaseKind = .functions, cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0,
+        waitSeconds: Double = 0,
         slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, node: NodeName? = nil,
         remote: Bool = false, libraryName: String, bufferBytes: Int? = nil, avoid: [LeaseID]? = nil
     ) {
@@ -198,12 +199,17 @@ public struct AgentStatus: Codable, Sendable {
     public var leases: Int
     /// Whether the co-scheduler answers.
     public var controllerReachable: Bool
+    /// What a donor holds for whose size nothing is said; nil: the agent knows of no donors.
+    public var donorSize: ByteCount?
 
-    public init(node: NodeName, version: String, leases: Int, controllerReachable: Bool) {
+    public init(
+        node: NodeName, version: String, leases: Int, controllerReachable: Bool, donorSize: ByteCount? = nil
+    ) {
         self.node = node
         self.version = version
         self.leases = leases
         self.controllerReachable = controllerReachable
+        self.donorSize = donorSize
     }
 }
 

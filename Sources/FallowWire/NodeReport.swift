@@ -37,7 +37,8 @@ public struct NodeReport: Codable, Sendable {
     public init(
         node: NodeName, agentURL: String, version: String, instance: UInt64, sequence: UInt64, at: Timestamp,
         instanceStartedAt: Timestamp, cores: Int, memory: ByteCount, offer: Offer, memoryPools: [MemoryOffer]? = nil,
-        withheldReason: String?, switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport], leases: [LeaseReport],
+        withheldReason: String?, switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport],
+        leases: [LeaseReport],
         ended: [LeaseEnded], reclaims: [ReclaimReport]
     ) {
         self.node = node
