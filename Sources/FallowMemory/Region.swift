@@ -135,7 +135,7 @@ public final class Region: Sendable {
 }
 
 extension RegionOptions {
-    fileprivate func check(sizeBytes: Int) throws(FallowError) {
+    func check(sizeBytes: Int) throws(FallowError) {
         guard sizeBytes > 0, sizeBytes <= 1 << 46 else {
             throw FallowError(.invalid, "a region has 1 byte to 64 TiB, not \(sizeBytes) bytes")
         }

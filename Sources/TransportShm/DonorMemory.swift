@@ -36,6 +36,15 @@ public final class DonorMemory: Sendable {
         if code != 0 { throw ShmArenaError("cannot prepare a donor's memory file", code: code) }
     }
 
+    /// Takes over a memory file that was received, without mapping anything: for a donor, which takes the memory back itself
+    /// when its agent is gone.
+    /// - Throws: `ShmArenaError` as `DonorMapping`; the descriptor is closed then.
+    public init(adopting descriptor: CInt, capacityBytes: Int) throws(ShmArenaError) {
+        self.descriptor = descriptor
+        self.capacityBytes = capacityBytes
+        try DonorMemoryCheck.check(descriptor, capacityBytes: capacityBytes)
+    }
+
     deinit { Glibc.close(descriptor) }
 
     /// Says that the lease is over: every access fails from now on. The first reason stays. Never blocks.

@@ -4,6 +4,20 @@
 public import CFallow
 internal import FallowClient
 internal import FallowMemory
+internal import FallowModel
+
+@c @implementation public func fallow_memory_open(
+    _ client: OpaquePointer!, _ size: UInt64, _ options: UnsafePointer<fallow_memory_options>!,
+    _ memory: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int32 {
+    Failure.guarded { () throws(FallowError) in
+        guard let memory else { throw FallowError(.invalid, "memory is NULL: there is nowhere to put the region") }
+        memory.pointee = nil
+        let client = try object(client, "client", as: FallowClient.self)
+        let (wish, request) = try MemoryWish.read(options)
+        memory.pointee = RegionHandles.add(try client.region(sizeBytes: place(size), wish, request))
+    }
+}
 
 @c @implementation public func fallow_memory_close(_ memory: OpaquePointer!) -> Int32 {
     Failure.guarded { () throws(FallowError) in try RegionHandles.close(memory) }

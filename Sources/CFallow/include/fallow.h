@@ -177,6 +177,29 @@ int fallow_submit_buffers(fallow_lease *lease, const char *function, const void 
 typedef struct fallow_memory fallow_memory;                   /* a region */
 typedef struct fallow_memory_transfer fallow_memory_transfer; /* a put or get under way */
 
+/* What a region is to be. Zero in a field means its default. Initialise with FALLOW_MEMORY_OPTIONS. */
+struct fallow_memory_options {
+	uint32_t size;              /* sizeof(struct fallow_memory_options) */
+	uint32_t durability;        /* FALLOW_MEMORY_*; default FALLOW_MEMORY_CACHE */
+	uint64_t donor_size;        /* the most that one donor holds, each is taken back whole; default: the site's */
+	uint64_t stripe;            /* bytes that lie together at one donor, a power of two from 4 KiB to 2 MiB; default 64 KiB */
+	double term_seconds;        /* how long at most; default and upper limit are the site's */
+	double wait_seconds;        /* wait this long for capacity; default 0: an answer at once */
+	double patience_seconds;    /* a donor that completes nothing for so long is given up; default 2 */
+	const char *scratch_folder; /* with FALLOW_MEMORY_SCRATCH: where a nameless file of the region's size is made */
+	uint32_t flags;             /* FALLOW_LEASE_REMOTE, or 0 */
+	uint32_t reserved;
+};
+#define FALLOW_MEMORY_OPTIONS { sizeof(struct fallow_memory_options), 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define FALLOW_MEMORY_CACHE 0u   /* one copy: what a donor held is gone with it, and said to be */
+#define FALLOW_MEMORY_PAIR 1u    /* two donors that share no fate: survives any one, and all in memory that no job holds */
+#define FALLOW_MEMORY_SCRATCH 2u /* a file of this process's beside a donor: survives every donor */
+
+/* Leases memory and makes a region of size bytes of it. Blocks until all of it is allocated, tenths of a second a GiB. The
+ * region ends with the client. */
+int fallow_memory_open(fallow_client *client, uint64_t size, const struct fallow_memory_options *options,
+                       fallow_memory **memory);
+
 /* Gives the memory back. Transfers that are under way end with FALLOW_LEASE_ENDED; they stay valid until freed. */
 int fallow_memory_close(fallow_memory *memory);
 

@@ -126,7 +126,10 @@ extension DonorTests {
             try lent.donors[0].revoke()
             // Blocks take turns: the even ones were at donor 0.
             for block in 0..<8 {
-                let got = code { #expect(try region.get(4096, at: block * 4096) == pattern(4096, at: block * 4096, 1)) }
+                let got = code {
+                    let bytes = try region.get(4096, at: block * 4096)
+                    #expect(bytes == pattern(4096, at: block * 4096, 1))
+                }
                 #expect(got == (block % 2 == 0 ? .dataLost : nil), "block \(block)")
             }
             #expect(code { _ = try region.get(1 << 15, at: 0) } == .dataLost)
