@@ -4,6 +4,7 @@ import Glibc
 import Testing
 import TransportHandshake
 import TransportTesting
+
 import TransportVerbs
 
 extension TransportTests {

@@ -3,6 +3,7 @@ import Glibc
 import Testing
 import TransportHandshake
 import TransportTesting
+
 import TransportVerbs
 
 extension TransportTests {

@@ -1,5 +1,6 @@
 import FallowTransport
 import Testing
+
 import TransportVerbs
 
 /// What the two ends say to each other over rdma_cm. Needs no device.
