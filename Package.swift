@@ -58,6 +58,7 @@ let package = Package(
         .executable(name: "fallowd", targets: ["fallowd"]),
         .executable(name: "fallowctld", targets: ["fallowctld"]),
         .executable(name: "fallow-executor", targets: ["fallow-executor"]),
+        .executable(name: "fallow-donor", targets: ["fallow-donor"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -99,6 +100,7 @@ let package = Package(
             "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
+        room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
         testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
         testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
@@ -111,8 +113,9 @@ let package = Package(
             "FallowExecutor",
             [
                 "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
-                "FallowLocal", "CLinux", "CFallow",
+                "FallowTenant", "CLinux", "CFallow",
             ]),
+        room("FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "FallowTenant"]),
         room(
             "FallowClient",
             [
@@ -120,6 +123,9 @@ let package = Package(
                 "FallowLocal", "CLinux",
             ]
         ),
+        room(
+            "FallowMemory",
+            ["FallowModel", "FallowTransport", "TransportShm", "TransportFabric", "FallowClient", "CLinux"]),
         testableRoom(
             "FallowAgent",
             [
@@ -145,9 +151,10 @@ let package = Package(
         program("fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", argumentParser, log]),
         program("fallowctld", ["FallowController", "FallowConfiguration", argumentParser, log]),
         program("fallow-executor", ["FallowExecutor"]),
+        program("fallow-donor", ["FallowDonor"]),
         .target(name: "CFallow", cSettings: c),
         .target(
-            name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
+            name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowMemory", "FallowModel", "FallowWire"],
             swiftSettings: swift),
         // How the library is linked: self-contained, exporting fallow.h's names alone.
         .target(
@@ -185,7 +192,8 @@ let package = Package(
                 "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         .target(
-            name: "TransportTesting", dependencies: ["FallowTransport", "FallowWire", "CLinux"],
+            name: "TransportTesting",
+            dependencies: ["FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux"],
             path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
@@ -218,13 +226,19 @@ let package = Package(
                 "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
                 "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
             ]),
+        tests(
+            "FallowMemoryTests",
+            [
+                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric",
+                "TransportTesting", "transport-peer", "libfallow", "CFallow",
+            ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
         tests(
             "FallowAgentTests",
             [
                 "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
-                "FallowWire", "FallowTestSupport", "CFallowReport", log,
+                "FallowWire", "FallowTestSupport", "TransportShm", "CFallowReport", log,
             ]),
         tests(
             "FallowExecutorTests",

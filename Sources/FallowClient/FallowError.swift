@@ -32,6 +32,9 @@ public struct FallowError: Error, Hashable, Sendable, CustomStringConvertible {
         case leaseEnded = 13
         /// A fault of ours or of the system.
         case internalError = 14
+        /// Bytes of remote memory were lost with the donors that held them. They are said to be lost until they are written
+        /// again.
+        case dataLost = 15
     }
 
     public var code: Code

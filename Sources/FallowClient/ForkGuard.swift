@@ -3,14 +3,14 @@ internal import Glibc
 
 /// Connections and arenas do not survive `fork` in the child: two processes would answer for one ring. The child is
 /// told so.
-enum ForkGuard {
+package enum ForkGuard {
     private nonisolated(unsafe) static let mark = clinux_fork_mark()
 
     /// Makes the mark; to be called before anything that a child could inherit exists.
-    static func arm() { _ = mark }
+    package static func arm() { _ = mark }
 
     /// Throws `.invalid` in a child forked after `arm`. One load, no system call.
-    static func check() throws(FallowError) {
+    package static func check() throws(FallowError) {
         guard let mark, mark.pointee != 1 else { return }
         throw FallowError(
             .invalid,

@@ -149,7 +149,7 @@ private enum CodeNames {
             "FALLOW_OK", "FALLOW_INVALID", "FALLOW_NO_AGENT", "FALLOW_NO_CAPACITY", "FALLOW_REFUSED",
             "FALLOW_LIBRARY_UNUSABLE", "FALLOW_UNKNOWN_FUNCTION", "FALLOW_TOO_LARGE", "FALLOW_RESULT_TOO_LARGE",
             "FALLOW_FULL", "FALLOW_TIMED_OUT", "FALLOW_NOT_STARTED", "FALLOW_OUTCOME_UNKNOWN", "FALLOW_LEASE_ENDED",
-            "FALLOW_INTERNAL",
+            "FALLOW_INTERNAL", "FALLOW_DATA_LOST",
         ]
         return text(names.indices.contains(Int(code)) ? names[Int(code)] : "no code of fallow.h")
     }

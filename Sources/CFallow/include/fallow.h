@@ -5,7 +5,8 @@
  *
  * Every call that can fail returns a code of enum fallow_code (0 is success); fallow_message() then gives one sentence
  * about the last failure in this thread. Every wait has a bound. Objects may be used by several threads; an object is
- * freed by one thread, after the others are done with it. There are no threads of the library in your process.
+ * freed by one thread, after the others are done with it. There are no threads of the library in your process, but for one
+ * in a durable region of remote memory.
  *
  * fork(): the child shares neither connection nor leases; calls with objects of the parent fail there with
  * FALLOW_INVALID. While such a child lives without exec, it holds the parent's connection open. */
@@ -62,7 +63,8 @@ enum fallow_code {
 	FALLOW_NOT_STARTED = 11,     /* the lease ended before the function was started: safe to invoke again elsewhere */
 	FALLOW_OUTCOME_UNKNOWN = 12, /* the lease ended while the function may have been running */
 	FALLOW_LEASE_ENDED = 13,     /* the lease is over (term, reclaim, release): nothing was sent */
-	FALLOW_INTERNAL = 14         /* a bug of ours or of the system; the message says what is known */
+	FALLOW_INTERNAL = 14,        /* a bug of ours or of the system; the message says what is known */
+	FALLOW_DATA_LOST = 15        /* bytes of remote memory went with their donors; lost until they are written again */
 };
 
 typedef struct fallow_client fallow_client; /* the connection to this node's agent */
@@ -164,6 +166,81 @@ int fallow_invoke_buffers(fallow_lease *lease, const char *function, const void 
                           size_t *output_size, int32_t *return_value, double timeout_seconds);
 int fallow_submit_buffers(fallow_lease *lease, const char *function, const void *input, size_t input_size, void *output,
                           size_t output_capacity, fallow_future **future);
+
+/* ------------------------------------------------------------------ Remote memory
+ *
+ * Memory of other processes' nodes that this program writes and reads by offset. What was never put reads as zeros; what was
+ * lost with its donors is FALLOW_DATA_LOST until it is put again, and never zeros. Every wait is bounded: a donor that answers
+ * nothing for patience_seconds is given up. A durable region has one thread of the library in your process, asleep while all
+ * is well. Handles of regions that were closed are told from others: using one, or closing it twice, is FALLOW_INVALID. */
+
+typedef struct fallow_memory fallow_memory;                   /* a region */
+typedef struct fallow_memory_transfer fallow_memory_transfer; /* a put or get under way */
+
+/* What a region is to be. Zero in a field means its default. Initialise with FALLOW_MEMORY_OPTIONS. */
+struct fallow_memory_options {
+	uint32_t size;              /* sizeof(struct fallow_memory_options) */
+	uint32_t durability;        /* FALLOW_MEMORY_*; default FALLOW_MEMORY_CACHE */
+	uint64_t donor_size;        /* the most that one donor holds, each is taken back whole; default: the site's */
+	uint64_t stripe;            /* bytes that lie together at one donor, a power of two from 4 KiB to 2 MiB; default 64 KiB */
+	double term_seconds;        /* how long at most; default and upper limit are the site's */
+	double wait_seconds;        /* wait this long for capacity; default 0: an answer at once */
+	double patience_seconds;    /* a donor that completes nothing for so long is given up; default 2 */
+	const char *scratch_folder; /* with FALLOW_MEMORY_SCRATCH: where a nameless file of the region's size is made */
+	uint32_t flags;             /* FALLOW_LEASE_REMOTE, or 0 */
+	uint32_t reserved;
+};
+#define FALLOW_MEMORY_OPTIONS { sizeof(struct fallow_memory_options), 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define FALLOW_MEMORY_CACHE 0u   /* one copy: what a donor held is gone with it, and said to be */
+#define FALLOW_MEMORY_PAIR 1u    /* two donors that share no fate: survives any one, and all in memory that no job holds */
+#define FALLOW_MEMORY_SCRATCH 2u /* a file of this process's beside a donor: survives every donor */
+
+/* Leases memory and makes a region of size bytes of it. Blocks until all of it is allocated, tenths of a second a GiB. The
+ * region ends with the client. */
+int fallow_memory_open(fallow_client *client, uint64_t size, const struct fallow_memory_options *options,
+                       fallow_memory **memory);
+
+/* Gives the memory back. Transfers that are under way end with FALLOW_LEASE_ENDED; they stay valid until freed. */
+int fallow_memory_close(fallow_memory *memory);
+
+/* Writes or reads size bytes at an offset and waits. FALLOW_INVALID beyond the region; FALLOW_DATA_LOST, of a put: the rest of
+ * a block that is written in part was lost; FALLOW_NO_CAPACITY: too few donors are left for the durability. */
+int fallow_memory_put(fallow_memory *memory, uint64_t offset, const void *data, size_t size);
+int fallow_memory_get(fallow_memory *memory, uint64_t offset, void *data, size_t size);
+
+/* One of several pieces; of a put the data is only read. */
+struct fallow_memory_piece {
+	uint64_t offset;
+	void *data;
+	size_t size;
+};
+/* Scatter and gather: all pieces, at all donors at once. Fails when one of them fails. */
+int fallow_memory_putv(fallow_memory *memory, const struct fallow_memory_piece *pieces, size_t count);
+int fallow_memory_getv(fallow_memory *memory, const struct fallow_memory_piece *pieces, size_t count);
+/* Begins the same. The data must stay until the transfer is done. */
+int fallow_memory_submit_put(fallow_memory *memory, const struct fallow_memory_piece *pieces, size_t count,
+                             fallow_memory_transfer **transfer);
+int fallow_memory_submit_get(fallow_memory *memory, const struct fallow_memory_piece *pieces, size_t count,
+                             fallow_memory_transfer **transfer);
+/* FALLOW_TIMED_OUT: not done yet, wait again; else the transfer's own code. 0 only looks, < 0 waits until it is known. */
+int fallow_memory_wait(fallow_memory_transfer *transfer, double timeout_seconds);
+/* Waits, within the patience with donors, until the data is not used any more. NULL is allowed. */
+void fallow_memory_transfer_free(fallow_memory_transfer *transfer);
+
+struct fallow_memory_statistics {
+	uint32_t size; /* sizeof(struct fallow_memory_statistics), set by the caller */
+	uint32_t donors;
+	uint32_t lost_donors;
+	uint32_t reserved;
+	uint64_t bytes;
+	uint64_t gets;
+	uint64_t puts;
+	uint64_t got_bytes;
+	uint64_t put_bytes;
+	uint64_t lost_bytes;        /* of blocks whose last copy went and that were not put since */
+	uint64_t unprotected_bytes; /* that lack a copy just now */
+};
+int fallow_memory_get_statistics(fallow_memory *memory, struct fallow_memory_statistics *statistics);
 
 /* The name of a code, such as "FALLOW_NO_CAPACITY"; never NULL. */
 const char *fallow_code_name(int code);

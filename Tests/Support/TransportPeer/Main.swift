@@ -12,6 +12,8 @@ import TransportVerbs
 //   transport-peer verbs  SLOTS INPUT OUTPUT MODE SECRET-BYTE BIND-ADDRESS  (prints its address)
 //   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
 //     has resolved, requested or been accepted)
+//   transport-peer memory-shm    CAPACITY 0 0 donor  (a donor; its memory file is descriptor 3)
+//   transport-peer memory-fabric CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -26,6 +28,8 @@ import TransportVerbs
         let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
+        if arguments[1] == "memory-shm" { lendHere(capacityBytes: slots) }
+        if arguments[1] == "memory-fabric" { lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!) }
         if arguments[1] == "verbs-dying" { die(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
         do {
@@ -55,6 +59,29 @@ import TransportVerbs
         } catch {
             leave(1, "\(error)")
         }
+    }
+
+    /// A donor on this node: has its memory allocated, and sleeps.
+    static func lendHere(capacityBytes: Int) -> Never {
+        do {
+            let mapping = try DonorMapping(adopting: 3, capacityBytes: capacityBytes)
+            try mapping.prefault()
+            say("ready")
+            while true { pause() }
+        } catch { leave(1, "\(error)") }
+    }
+
+    /// A donor on another node: serves borrowers until it is killed.
+    static func lend(capacityBytes: Int, secretByte: UInt8) -> Never {
+        let memory = mmap(nil, capacityBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        do {
+            let listener = try FabricMemoryListener(
+                bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
+                memory: UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes))
+            say(listener.address)
+            listener.serve { true }
+            leave(0, "closed")
+        } catch { leave(1, "\(error)") }
     }
 
     /// A client that is killed in the middle of connecting.

@@ -108,7 +108,7 @@ import libfallow
         fallow_lease_close(nil)
         fallow_future_free(nil)
         #expect(String(cString: fallow_code_name(12)) == "FALLOW_OUTCOME_UNKNOWN")
-        #expect(String(cString: fallow_code_name(-1)) == String(cString: fallow_code_name(15)))
+        #expect(String(cString: fallow_code_name(-1)) == String(cString: fallow_code_name(16)))
     }
 
     @Test func aForkedChildIsTurnedAway() throws {
