@@ -138,7 +138,7 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "TransportVerbs", argumentParser, subprocess, histogram,
+                "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.

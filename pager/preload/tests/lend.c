@@ -2,7 +2,7 @@
  *
  *   lend LIBRARY DONORS BYTES_EACH LOCAL_BYTES cache|durable lose_after_ms PROGRAM...
  *
- * Each file has a control page in front, as a donor's has. With lose_after_ms not 0 the first donor is taken away then, as an agent
+ * Each file has a control page in front, as a donor's has. With lose_after_ms not 0 the donors are taken away then, as an agent
  * does: the word, then the pages. Exits as the program did, 128+n for signal n. */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,11 +38,13 @@ static void set_file(const char *name, int file)
 int main(int argc, char **argv)
 {
 	static char donors[16384];
-	uint32_t *word = NULL;
-	int first = -1, status;
+	uint32_t *words[64];
+	int files[64], status;
 	if (argc < 8)
 		return 64;
 	int count = atoi(argv[2]), lose_ms = atoi(argv[6]);
+	if (count < 1 || count > 64)
+		return 64;
 	size_t bytes = strtoull(argv[3], NULL, 10);
 	for (int i = 0; i < count; i++) {
 		int file = memfd_create("donor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -51,10 +53,8 @@ int main(int argc, char **argv)
 		/* What another borrower left here must never be seen. */
 		char *memory = mmap(NULL, CONTROL + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 		memset(memory + CONTROL, 0xA5, bytes);
-		if (i == 0) {
-			first = file;
-			word = (uint32_t *)(void *)(memory + WORD);
-		}
+		files[i] = file;
+		words[i] = (uint32_t *)(void *)(memory + WORD);
 		snprintf(donors + strlen(donors), sizeof donors - strlen(donors), "%s%d:%d:%llu:%d:%d", i > 0 ? "," : "",
 			 (int)getpid(), file, inode_of(file), CONTROL, WORD);
 	}
@@ -80,9 +80,11 @@ int main(int argc, char **argv)
 	}
 	if (lose_ms > 0) {
 		nanosleep(&(struct timespec){lose_ms / 1000, (long)(lose_ms % 1000) * 1000000}, NULL);
-		__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
-		if (ftruncate(first, 0) != 0)
-			return 64;
+		for (int i = 0; i < count; i++) {
+			__atomic_store_n(words[i], 1, __ATOMIC_SEQ_CST);
+			if (fallocate(files[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, CONTROL, (off_t)bytes) != 0)
+				return 64;
+		}
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
