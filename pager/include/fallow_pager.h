@@ -74,6 +74,7 @@ struct fallow_shm_settings {
 	/* Holes are zeros, as in a new sparse file. Without this a hole is a page that was taken away: an error (ENODATA).
 	 * Looking costs one system call a block; with a reclaimed word it is not needed and not done. */
 	bool holes_are_zeros;
+	bool takes_over;      /* the descriptors themselves are used, and closed at the end; with an error some are closed */
 	uint64_t data_offset; /* where in each file the data begin, a multiple of the page; what lies before is left alone */
 };
 

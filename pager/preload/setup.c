@@ -143,13 +143,14 @@ static int open_donors(struct donors *donors)
 	return donors->count > 0 ? 0 : EINVAL;
 }
 
-/* The pager's descriptors out of the program's reach. */
-static void keep_pager(struct fallow_pager *pager)
+/* The pager's descriptors out of the program's reach, before there is a region that its thread would use them for. */
+static int keep_pager(struct fallow_pager *pager)
 {
 	int *all[] = {&pager->uffd, &pager->pagemap, &pager->empty_file, &pager->stop_event};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-		if (*all[i] >= 0)
-			preload_descriptor_note(*all[i]);
+		if (*all[i] >= 0 && (*all[i] = preload_descriptor_keep(*all[i])) < 0)
+			return errno;
+	return 0;
 }
 
 static int open_arena(void)
@@ -170,8 +171,8 @@ static int open_arena(void)
 	if (error == 0 && preload_settings.scratch[0] != 0 &&
 	    ((scratch = open_passed(preload_settings.scratch, &more)) < 0 || (scratch = preload_descriptor_keep(scratch)) < 0))
 		error = errno;
-	struct fallow_shm_settings shm = {.descriptors = donors.files, .count = donors.count, .data_offset = donors.data_offset,
-					  .reclaimed = donors.has_words ? donors.words : NULL};
+	struct fallow_shm_settings shm = {.descriptors = donors.files, .count = donors.count, .takes_over = true,
+					  .data_offset = donors.data_offset, .reclaimed = donors.has_words ? donors.words : NULL};
 	if (error == 0)
 		error = fallow_shm_source_open(&shm, &source);
 	if (error != 0)
@@ -183,7 +184,9 @@ static int open_arena(void)
 	error = fallow_pager_create(&settings, &pager);
 	if (error != 0)
 		return error;
-	keep_pager(pager);
+	error = keep_pager(pager);
+	if (error != 0)
+		return error;
 	preload_arena.block_bytes = settings.block_bytes;
 	preload_arena.page_bytes = fallow_page_bytes();
 	preload_arena.hold_most = settings.resident_cap_bytes / 8;

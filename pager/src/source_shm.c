@@ -125,7 +125,7 @@ static int shm_confirm(void *context, struct fallow_extent *extents, size_t coun
 	return for_parts(context, extents, count, LOOK);
 }
 
-static int add_file(struct shm *shm, int descriptor, const uint32_t *reclaimed)
+static int add_file(struct shm *shm, int descriptor, bool takes_over, const uint32_t *reclaimed)
 {
 	struct stat status;
 	int seals = fcntl(descriptor, F_GET_SEALS);
@@ -135,7 +135,7 @@ static int add_file(struct shm *shm, int descriptor, const uint32_t *reclaimed)
 		return EPERM;
 	if (status.st_size <= 0 || status.st_size % getpagesize() != 0 || (uint64_t)status.st_size <= shm->data_offset)
 		return EINVAL;
-	int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+	int own = takes_over ? descriptor : fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
 	if (own < 0)
 		return errno;
 	struct file *file = &shm->files[shm->count++];
@@ -172,7 +172,8 @@ int fallow_shm_source_open(const struct fallow_shm_settings *settings, struct fa
 	shm->data_offset = settings->data_offset;
 	shm->holes_are_zeros = settings->holes_are_zeros;
 	for (size_t i = 0; i < settings->count && error == 0; i++)
-		error = add_file(shm, settings->descriptors[i], settings->reclaimed != NULL ? settings->reclaimed[i] : NULL);
+		error = add_file(shm, settings->descriptors[i], settings->takes_over,
+				 settings->reclaimed != NULL ? settings->reclaimed[i] : NULL);
 	*source = (struct fallow_source){shm, 0, FALLOW_SOURCE_SIGNAL_SAFE, shm_read, shm_write, shm_confirm};
 	if (error == 0 && (source->size = size_of(shm)) == 0)
 		error = EINVAL;
