@@ -79,7 +79,7 @@ gate: build ## what one hot invocation executes, beside what is stored
 install: build ## install to DESTDIR and prefix
 	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow
 	install -D -s -m 755 -t $(DESTDIR)$(sbindir) $(RELEASE)/fallowd $(RELEASE)/fallowctld
-	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor
+	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor $(RELEASE)/fallow-donor
 	install -D -s -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
 	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
 	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-pager.so.1
@@ -92,6 +92,7 @@ install: build ## install to DESTDIR and prefix
 
 uninstall: ## remove what install installed; the site's own configuration stays
 	rm -f $(DESTDIR)$(bindir)/fallow $(DESTDIR)$(sbindir)/fallowd $(DESTDIR)$(sbindir)/fallowctld
+	rm -f $(DESTDIR)$(libexecdir)/fallow-donor
 	rm -f $(DESTDIR)$(libexecdir)/fallow-executor $(DESTDIR)$(libdir)/libfallow.so $(DESTDIR)$(libdir)/libfallow.so.0
 	rm -f $(DESTDIR)$(libdir)/libfallow-preload.so $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
 	rm -f $(DESTDIR)$(includedir)/fallow.h $(DESTDIR)$(SLURM_PLUGIN_DIR)/spank_fallow.so

@@ -60,6 +60,7 @@ let package = Package(
         .executable(name: "fallowd", targets: ["fallowd"]),
         .executable(name: "fallowctld", targets: ["fallowctld"]),
         .executable(name: "fallow-executor", targets: ["fallow-executor"]),
+        .executable(name: "fallow-donor", targets: ["fallow-donor"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -100,6 +101,7 @@ let package = Package(
             "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
+        room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
         testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
         testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
@@ -112,8 +114,9 @@ let package = Package(
             "FallowExecutor",
             [
                 "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
-                "FallowLocal", "CLinux", "CFallow",
+                "FallowTenant", "CLinux", "CFallow",
             ]),
+        room("FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "FallowTenant"]),
         room(
             "FallowClient",
             [
@@ -138,7 +141,7 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
+                "TransportShm", "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.
@@ -146,6 +149,7 @@ let package = Package(
         program("fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", argumentParser, log]),
         program("fallowctld", ["FallowController", "FallowConfiguration", argumentParser, log]),
         program("fallow-executor", ["FallowExecutor"]),
+        program("fallow-donor", ["FallowDonor"]),
         .target(name: "CFallow", cSettings: c),
         .target(
             name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowModel", "FallowWire"],
@@ -224,7 +228,7 @@ let package = Package(
             "FallowAgentTests",
             [
                 "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
-                "FallowWire", "FallowTestSupport", "CFallowReport", log,
+                "FallowWire", "FallowTestSupport", "TransportShm", "CFallowReport", log,
             ]),
         tests(
             "FallowExecutorTests",

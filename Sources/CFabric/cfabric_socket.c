@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,7 +33,7 @@ static int is_between(int fd, const struct sockaddr *local, const struct sockadd
 	return getpeername(fd, (struct sockaddr *)&name, &length) == 0 && same_name((struct sockaddr *)&name, remote);
 }
 
-static int bound(int fd, int milliseconds)
+int cfabric_bound_peer_silence(int fd, int milliseconds)
 {
 	int on = 1, idle_seconds = 1, interval_seconds = 1, probes = 2;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) != 0 ||
@@ -45,15 +45,23 @@ static int bound(int fd, int milliseconds)
 	return 0;
 }
 
-int cfabric_bound_peer_silence(const struct sockaddr *local, const struct sockaddr *remote, int milliseconds)
+int cfabric_find_socket(const struct sockaddr *local, const struct sockaddr *remote)
 {
 	DIR *directory = opendir("/proc/self/fd");
 	if (directory == NULL)
-		return errno;
-	int result = ENOENT;
-	for (struct dirent *entry; result == ENOENT && (entry = readdir(directory)) != NULL;)
+		return -errno;
+	int result = -ENOENT;
+	for (struct dirent *entry; result < 0 && (entry = readdir(directory)) != NULL;)
 		if (entry->d_name[0] != '.' && is_between(atoi(entry->d_name), local, remote))
-			result = bound(atoi(entry->d_name), milliseconds);
+			result = atoi(entry->d_name);
 	closedir(directory);
 	return result;
+}
+
+uint64_t cfabric_bytes_received(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	memset(&info, 0, sizeof info);
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_bytes_received : 0;
 }

@@ -50,6 +50,11 @@ int clinux_arena_populate(void *address, uint64_t byte_count)
 	return 0;
 }
 
+int clinux_arena_huge_pages(void *address, uint64_t byte_count)
+{
+	return madvise(address, byte_count, MADV_HUGEPAGE) == 0 ? 0 : errno;
+}
+
 int clinux_arena_skip_in_core_dumps(void *address, uint64_t byte_count)
 {
 	return madvise(address, byte_count, MADV_DONTDUMP) == 0 ? 0 : errno;

@@ -106,11 +106,13 @@ public struct Agent: Sendable {
             try? await closing.call { shell, reports, harness in
                 shell.revoke(shell.leaseIDs, .agentGone)
                 shell.parking.close()
+                shell.donors.close()
                 reports.close()
                 harness.close()
             }
             // What is being started makes cgroup folders: it comes first, and ends then.
-            for _ in 0..<200 where (try? await closing.call({ $0.0.parking.birthCount })) ?? 0 > 0 {
+            // Donors' memory has to be back, whoever still holds its file.
+            for _ in 0..<200 where (try? await closing.call({ $0.0.unfinished })) ?? 0 > 0 {
                 try? await Task.sleep(for: .milliseconds(10))
             }
             loop.stop()

@@ -60,7 +60,7 @@ final class ClientService {
                     id: request.id, kind: .status,
                     status: AgentStatus(
                         node: broker.name, version: fallowVersion, leases: client.leases.count,
-                        controllerReachable: controllerReachable())))
+                        controllerReachable: controllerReachable(), donorSize: broker.settings.donorSize)))
         }
     }
 
@@ -70,7 +70,7 @@ final class ClientService {
             if library >= 0 { close(library) }
             return refuse(request, number, WireError(.invalid, "a lease request needs 'lease'"))
         }
-        guard library >= 0 else {
+        guard library >= 0 || demand.kind == .memory else {
             return refuse(request, number, WireError(.invalid, "a lease request needs the library's descriptor"))
         }
         let user = client.peer.uid
@@ -83,7 +83,7 @@ final class ClientService {
             } catch {
                 result = .failure(error as? WireError ?? WireError(.internalError, "\(error)"))
             }
-            close(library)
+            if library >= 0 { close(library) }
             door.tell { $0.deliver(result, of: request, to: number) }
         }
     }
@@ -94,7 +94,7 @@ final class ClientService {
         switch result {
         case .failure(let error): refuse(request, number, error)
         case .success(let opened):
-            defer { if opened.arena >= 0 { close(opened.arena) } }
+            defer { if opened.shared >= 0 { close(opened.shared) } }
             let id = opened.lease.leaseID
             guard let client = harness.clients[number] else {
                 return end(id, Held(client: number, agentURL: opened.agentURL, isLocal: opened.isLocal), .clientGone)
@@ -103,7 +103,7 @@ final class ClientService {
             client.leases.insert(id)
             answer(
                 request, number, LocalReply(id: request.id, kind: .leased, lease: opened.lease),
-                descriptors: opened.arena >= 0 ? [opened.arena] : [])
+                descriptors: opened.shared >= 0 ? [opened.shared] : [])
             if let reason = earlyEnds.removeValue(forKey: id) { ended(id, reason) }
         }
     }

@@ -1,6 +1,7 @@
 internal import FallowControl
 internal import FallowHost
 internal import FallowModel
+internal import FallowWire
 internal import Synchronization
 
 /// Users as the site's name service knows them, kept for a moment: it may take long to answer, and a user who leases once
@@ -17,6 +18,18 @@ final class IdentityCache: Sendable {
     }
     private let known = Mutex<[UserID: Known]>([:])
     private let pool = BlockingPool(name: "fallow.names", threads: 2, limit: 1024)
+
+    /// Whom donors run as: the user of that name; nil: `fallow` where there is such a user, else `nobody`.
+    func donors(named name: String?) async throws -> UserIdentity {
+        let names = name.map { [$0] } ?? ["fallow", "nobody"]
+        let user = try await pool.run("looking up the donors' user") {
+            names.lazy.compactMap { UserIdentity.userID(named: $0) }.first
+        }
+        guard let user else {
+            throw WireError(.internalError, "there is no user '\(names.last!)' on this node for donors; see donor.user")
+        }
+        return try await identity(of: user)
+    }
 
     /// The user's name, groups and home.
     /// - Throws: `HostError` `.notFound` when there is no such user; `WireError` `unavailable` when nobody answers in 10 s.

@@ -21,8 +21,8 @@ struct LeaseBroker: Sendable {
     /// A lease that runs, and how to reach it.
     struct Opened: Sendable {
         var lease: LeaseOpened
-        /// With shm: a descriptor of the arena, the receiver's to close; else -1.
-        var arena: Int32
+        /// With shm: a descriptor of the arena or the donor's memory file, the receiver's to close; else -1.
+        var shared: Int32
         var agentURL: String
         var isLocal: Bool
     }
@@ -42,13 +42,26 @@ struct LeaseBroker: Sendable {
     let log: Logger
 
     /// Opens a lease.
-    /// - Parameter library: as the client opened it; stays the caller's.
+    /// - Parameter library: as the client opened it; stays the caller's. Of no meaning with memory.
     func open(_ wanted: LeaseDemand, user: UserID, library: Int32) async throws -> Opened {
+        if wanted.kind == .memory { return try await openMemory(wanted, user: user) }
         let demand = try checked(wanted)
         expectExecutor(for: demand)
         // None of these needs the others: the copy of the library, the user's groups, the grant.
-        async let keeping = keep(library, of: user)
-        async let known = try? identities.identity(of: user)
+        let source = OwnedDescriptor(fcntl(library, F_DUPFD_CLOEXEC, 0))
+        let keeping = Task { try await keep(source, of: user) }
+        let known = Task { _ = try? await identities.identity(of: user) }
+        return try await untilOpened(demand, user: user) { granted in
+            let sha256 = try await keeping.value
+            await known.value
+            return try await open(granted, sha256: sha256, user: user)
+        }
+    }
+
+    /// Asks the co-scheduler for a grant and has it obeyed; again, within bounds, where the node had less than it seemed.
+    func untilOpened(
+        _ demand: LeaseDemand, user: UserID, _ open: (LeaseGranted) async throws -> Opened
+    ) async throws -> Opened {
         let deadline = ContinuousClock.now + .nanoseconds(Int64(demand.waitSeconds * 1e9))
         var attempt = 0
         while true {
@@ -60,9 +73,7 @@ struct LeaseBroker: Sendable {
                     requestID: .random(in: .min ... .max), user: user, fromNode: name, fromAgentURL: agentURL,
                     demand: asking))
             do {
-                let sha256 = try await keeping
-                _ = await known
-                return try await open(granted, sha256: sha256, user: user)
+                return try await open(granted)
             } catch let error as WireError {
                 try? await client.sendIgnoringReply(
                     .delete, settings.controllerURL, "/v1/leases/\(granted.leaseID)", attempts: 2)
@@ -76,8 +87,7 @@ struct LeaseBroker: Sendable {
     }
 
     /// Copies the library into the cache, from a descriptor of its own: the caller's may be closed while the disk is slow.
-    private func keep(_ library: Int32, of user: UserID) async throws -> String {
-        let source = OwnedDescriptor(fcntl(library, F_DUPFD_CLOEXEC, 0))
+    private func keep(_ source: OwnedDescriptor, of user: UserID) async throws -> String {
         let cache = cache
         return try await BlockingPool.shared.run(timeout: .seconds(30), "keeping the library") {
             try cache.store(descriptor: source.number, user: user)
@@ -180,7 +190,7 @@ struct LeaseBroker: Sendable {
                 verbsAddress: addresses.verbsAddress, secret: secret, slotCount: demand.slotCount,
                 inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
                 bufferBytes: isLocal ? demand.bufferBytes : nil),
-            arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
+            shared: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
 
     /// Obeys a grant on this node.
@@ -201,7 +211,7 @@ struct LeaseBroker: Sendable {
         }
         let id = grant.leaseID
         let arena = try await door.call { shell in
-            shell.executors[id]?.arena.map { dup($0.descriptor) } ?? -1
+            shell.executors[id].map { dup($0.shared) } ?? -1
         }
         if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
         return (report, arena)
@@ -261,13 +271,7 @@ struct LeaseBroker: Sendable {
                     + "\(slots + Self.executorNeeds) of memory, not \(demand.memory): ask for more memory, fewer slots "
                     + "or smaller payloads")
         }
-        guard demand.termSeconds >= 0, demand.termSeconds.isFinite else {
-            throw WireError(
-                .invalid, "the term must be 0 (the site's default) or more seconds, not \(demand.termSeconds)")
-        }
-        guard (0...3600).contains(demand.waitSeconds) else {
-            throw WireError(.invalid, "the wait must be 0 to 3600 seconds, not \(demand.waitSeconds)")
-        }
+        try checkSpans(demand)
         demand.libraryName = String(demand.libraryName.prefix(255))
         return demand
     }

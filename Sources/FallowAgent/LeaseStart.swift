@@ -13,9 +13,11 @@ final class LeaseStart {
     let placement: Placement
     let geometry: ArenaGeometry
     let identity: UserIdentity
-    /// Opened for reading; the caller's, who closes it after `ready` was called.
+    /// Opened for reading; the caller's, who closes it after `ready` was called. -1 with memory.
     let library: Int32
     let transport: TransportKind
+    /// Whether it is one of memory, and a donor is wanted.
+    var isDonor: Bool { grant.demand.kind == .memory }
     /// Whether the executor that it got first stood ready.
     var wasParked = false
     var executors = 0

@@ -37,18 +37,11 @@ extension NodeShell {
     /// Checks a grant and takes its place on the node.
     private func admit(_ grant: Grant, local: Bool) throws(WireError) -> (Placement, ArenaGeometry) {
         let now = now
-        guard grant.node == name else {
-            throw WireError(.refused, "the grant is for node \(grant.node), this is \(name)")
-        }
-        guard grant.obeyBefore > now else { throw WireError(.refused, "the grant is too old") }
-        guard obeyed[grant.leaseID] == nil else { throw WireError(.conflict, "the grant was obeyed before") }
-        guard grant.user != .root else { throw WireError(.refused, "functions never run as root") }
-        obeyed[grant.leaseID] = grant.obeyBefore
+        try checkGrant(grant, at: now)
         let geometry = ArenaGeometry(
             slotCount: grant.demand.slotCount, inputBytes: grant.demand.inputBytes,
             outputBytes: grant.demand.outputBytes, bufferBytes: local ? grant.demand.bufferBytes ?? 0 : 0)
         if let complaint = geometry.complaint { throw WireError(.invalid, complaint) }
-        ledger.advance(to: now, as: policy)
         do {
             let placement = try policy.open(
                 grant.leaseID, user: grant.user, cores: grant.demand.cpus, memory: grant.demand.memory,
@@ -60,24 +53,38 @@ extension NodeShell {
         }
     }
 
+    /// Whether a grant may be obeyed, which it may once.
+    func checkGrant(_ grant: Grant, at now: Timestamp) throws(WireError) {
+        guard grant.node == name else {
+            throw WireError(.refused, "the grant is for node \(grant.node), this is \(name)")
+        }
+        guard grant.obeyBefore > now else { throw WireError(.refused, "the grant is too old") }
+        guard obeyed[grant.leaseID] == nil else { throw WireError(.conflict, "the grant was obeyed before") }
+        guard grant.user != .root else { throw WireError(.refused, "root leases nothing") }
+        obeyed[grant.leaseID] = grant.obeyBefore
+        ledger.advance(to: now, as: policy)
+    }
+
     /// Lets the co-scheduler know at once that a grant came to nothing, so that its capacity is free again.
     func refused(_ grant: Grant, at now: Timestamp, as reason: LeaseEnd = .withdrawn, _ why: String) {
         let lease = LeaseReport(
-            leaseID: grant.leaseID, user: grant.user, cores: AbstractCoreSet(), memory: .zero, startedAt: now,
+            leaseID: grant.leaseID, kind: grant.demand.kind, user: grant.user, cores: AbstractCoreSet(), memory: .zero,
+            startedAt: now,
             termEnds: grant.termEnds, beneath: nil, usedCoreSeconds: 0, libraryName: grant.demand.libraryName)
         outbox.add(LeaseEnded(lease: lease, at: now, reason: reason, detail: why))
         onChange()
     }
 
-    private func findExecutor(for start: LeaseStart) {
+    /// Takes or starts a process for a lease that has its place.
+    func findExecutor(for start: LeaseStart) {
         start.executors += 1
-        parking.take(start.transport) { [weak self] found in self?.found(found, for: start) }
+        (start.isDonor ? donors : parking).take(start.transport) { [weak self] found in self?.found(found, for: start) }
     }
 
     private func found(_ found: Result<ParkedExecutor, any Error>, for start: LeaseStart) {
         guard starting[start.grant.leaseID] === start else {
             // The lease ended while its executor was being started, which knows nothing of it.
-            if case .success(let one) = found { parking.giveBack(one) }
+            if case .success(let one) = found { (start.isDonor ? donors : parking).giveBack(one) }
             return
         }
         do {
@@ -85,7 +92,7 @@ extension NodeShell {
             if start.executors == 1 { start.wasParked = one.wasParked }
             start.note("found")
             do {
-                let executor = try assign(start, to: one)
+                let executor = try start.isDonor ? assignDonor(start, to: one) : assign(start, to: one)
                 starting[start.grant.leaseID] = nil
                 executors[start.grant.leaseID] = executor
                 try watch(executor)
@@ -163,7 +170,10 @@ extension NodeShell {
                 executor.opening = nil
                 revoke([id], .executorDied)
                 start.finish(
-                    .failure(WireError(.libraryUnusable, "the library did not load within \(Self.readyTimeout)")))
+                    .failure(
+                        start.isDonor
+                            ? WireError(.internalError, "\(name): a donor was not ready within \(Self.readyTimeout)")
+                            : WireError(.libraryUnusable, "the library did not load within \(Self.readyTimeout)")))
             })
     }
 
@@ -261,6 +271,10 @@ extension NodeShell {
         let start = executor.opening
         executor.opening = nil
         revoke([id], outOfMemory ? .outOfMemory : .executorDied, detail: detail)
+        if let start, start.isDonor {
+            let why = outOfMemory ? "its memory was not to be had" : detail
+            return start.finish(.failure(WireError(.noCapacity, "\(name): a donor ended before it lent: \(why)")))
+        }
         let why =
             outOfMemory
             ? "\(grant.demand.memory) of memory was used up while the library was loaded: ask for more"
@@ -270,21 +284,5 @@ extension NodeShell {
                 executor.hasEntered
                     ? WireError(.libraryUnusable, why)
                     : WireError(.internalError, "\(name): the executor did not enter its lease: \(detail)")))
-    }
-}
-
-extension NodeShell {
-    /// A new grant for a lease that runs: its term changes.
-    func renew(_ grant: Grant) -> Result<Void, WireError> {
-        guard let executor = executors[grant.leaseID], executor.grant.user == grant.user else {
-            return .failure(WireError(.notFound, "there is no lease \(grant.leaseID) on \(name)"))
-        }
-        guard grant.node == name, grant.obeyBefore > now else {
-            return .failure(WireError(.refused, "the grant is for another node, or too old"))
-        }
-        executor.grant.termEnds = grant.termEnds
-        policy.renew(grant.leaseID, termEnds: grant.termEnds)
-        onChange()
-        return .success(())
     }
 }

@@ -1,6 +1,7 @@
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowWire
+internal import Glibc
 internal import Logging
 
 extension NodeShell {
@@ -25,7 +26,9 @@ extension NodeShell {
         return NodeReport(
             node: name, agentURL: agentURL, version: fallowVersion, instance: instance, sequence: sequence, at: now,
             instanceStartedAt: startedAt, cores: policy.rules.cores, memory: policy.rules.memory,
-            offer: policy.offer(at: now), withheldReason: policy.standstill(at: now), switches: policy.rules.switches,
+            offer: policy.offer(at: now),
+            memoryPools: access(settings.donorPath, X_OK) == 0 ? policy.memoryPools(at: now) : nil,
+            withheldReason: policy.standstill(at: now), switches: policy.rules.switches,
             integrals: ledger.integrals, jobs: ledger.jobs.values.sorted { $0.jobID < $1.jobID },
             leases: executors.values.map(\.report).sorted { $0.leaseID.number < $1.leaseID.number },
             ended: Array(outbox.ended.prefix(500)), reclaims: Array(outbox.reclaims.prefix(500)))

@@ -20,12 +20,15 @@ extension NodeShell {
         guard !going.isEmpty else { return 0 }
         let now = now
         ledger.advance(to: now, as: policy)
-        for executor in going { executor.arena?.markEnded(reason.arenaReason) }
+        for executor in going {
+            executor.arena?.markEnded(reason.number)
+            executor.donor?.markEnded(reason.number)
+        }
         let vacated = tree.vacate(going.map(\.cgroup.lease), within: Self.vacateTimeout)
         for executor in going {
             let stuck = vacated.stuck[executor.cgroup.lease]
             finish(executor, reason, stuck == nil ? detail : "processes did not die: \(stuck!)", at: now)
-            policy.close(executor.leaseID, stuck: stuck != nil)
+            policy.close(executor.leaseID, stuck: stuck != nil, reclaiming: executor.donor != nil)
             if let stuck {
                 log.critical(
                     "processes did not die; frozen, their cores withheld",
@@ -57,6 +60,7 @@ extension NodeShell {
             onLeaseEnd(executor, reason, detail)
         }
         // Pages cost time, about 0.1 s a GiB, and whoever waits for the cores need not wait for them.
+        if let memory = executor.donor { return takeBack(memory, of: executor) }
         loop.after(.zero) { [weak self] in self?.reclaimArena(of: executor) }
         bury(executor)
     }
@@ -103,21 +107,5 @@ extension NodeShell {
         guard used > executor.usedCPU else { return }
         ledger.recovered(cpuSeconds: (used - executor.usedCPU).inSeconds)
         executor.usedCPU = used
-    }
-}
-
-extension LeaseEnd {
-    /// The number under which an arena says why the lease is over.
-    var arenaReason: UInt32 {
-        switch self {
-        case .released: 1
-        case .clientGone: 2
-        case .expired: 3
-        case .reclaimed: 4
-        case .withdrawn: 5
-        case .executorDied: 6
-        case .outOfMemory: 7
-        case .agentGone: 8
-        }
     }
 }

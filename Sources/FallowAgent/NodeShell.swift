@@ -24,6 +24,9 @@ final class NodeShell {
     var starting: [LeaseID: LeaseStart] = [:]
     /// Executors without a lease.
     let parking: ParkingLot
+    /// Where donors are started; none stands ready, since most of a donor's start is its memory.
+    let donors: ParkingLot
+    let donorReturn = DonorReturn()
     /// Executors that were killed and whose exit has not been seen yet.
     var dying: [LeaseID: RunningExecutor] = [:]
     var sampler = JobSampler()
@@ -51,6 +54,8 @@ final class NodeShell {
         parking = ParkingLot(
             birth: ExecutorBirth(tree: tree, executorPath: settings.executorPath),
             maximum: settings.executorParked ?? min(cores, Settings.parkedAtMost), loop: loop, log: log)
+        donors = ParkingLot(
+            birth: ExecutorBirth(tree: tree, executorPath: settings.donorPath), maximum: 0, loop: loop, log: log)
         policy = NodePolicy(
             rules: NodeRules(
                 cores: cores,
@@ -58,6 +63,7 @@ final class NodeShell {
                 switches: LendingSwitches(unallocated: settings.lendUnallocated, lent: settings.lendLent),
                 window: settings.window, keepCores: settings.keepCores,
                 memoryHeadroomPercent: settings.memoryHeadroomPercent, memoryHeadroom: settings.memoryHeadroom,
+                headroomOfUnallocated: settings.unallocatedHeadroom,
                 coresAreLogical: settings.coreMapping == .logical))
     }
 
@@ -87,6 +93,11 @@ final class NodeShell {
 
     /// Every lease, those included that have no executor yet.
     var leaseIDs: [LeaseID] { Array(executors.keys) + Array(starting.keys) }
+
+    /// What has to come to its end before the agent does.
+    var unfinished: Int {
+        parking.birthCount + donors.birthCount + dying.values.count { $0.donor != nil }
+    }
 
     private func tickParking(now: Timestamp) {
         // Where nothing is on offer and nothing leased, no lease can begin: the node is full, or not ours to lend.

@@ -72,7 +72,10 @@ struct PeerServer: Sendable {
             throw WireError(
                 .refused, "the grant is for a client on \(grant.clientNode); this request comes from \(from)")
         }
-        let (report, _) = try await broker.openHere(grant, sha256: body.librarySHA256, local: false)
+        let report =
+            grant.demand.kind == .memory
+            ? try await broker.openDonorHere(grant, local: false).report
+            : try await broker.openHere(grant, sha256: body.librarySHA256, local: false).report
         return try Response(
             json: ExecutorOpened(
                 leaseID: grant.leaseID, address: report.address ?? "", verbsAddress: report.verbsAddress),

@@ -5,7 +5,7 @@ internal import FallowPolicy
 internal import FallowWire
 internal import TransportShm
 
-/// The process of one lease, with everything of ours that belongs to it. Confined to the event loop's thread.
+/// The process of one lease, an executor or a donor, with everything of ours that belongs to it. Confined to the event loop's thread.
 final class RunningExecutor {
     var grant: Grant
     let placement: Placement
@@ -15,6 +15,8 @@ final class RunningExecutor {
     let control: LocalConnection
     /// With shm: the memory that client and executor share.
     let arena: ShmArena?
+    /// With memory: what is lent.
+    let donor: DonorMemory?
     let startedAt: Timestamp
     /// What the functions print: read and thrown away, but for the end of it.
     let output: OutputTail
@@ -26,13 +28,16 @@ final class RunningExecutor {
     var isLeaving = false
     /// It is its user now; what it does from here on is the library's doing.
     var hasEntered = false
+    /// A descriptor of what client and process share, not to be closed; -1 over a network.
+    var shared: Int32 { arena?.descriptor ?? donor?.descriptor ?? -1 }
     /// What it serves for, while somebody waits for its word: told once, when it serves or cannot.
     var opening: LeaseStart?
 
     var leaseID: LeaseID { grant.leaseID }
 
     init(
-        _ opening: LeaseStart, in parked: ParkedExecutor, arena: ShmArena?, startedAt: Timestamp
+        _ opening: LeaseStart, in parked: ParkedExecutor, arena: ShmArena? = nil, donor: DonorMemory? = nil,
+        startedAt: Timestamp
     ) {
         self.opening = opening
         grant = opening.grant
@@ -42,14 +47,18 @@ final class RunningExecutor {
         control = parked.control
         output = parked.output
         self.arena = arena
+        self.donor = donor
         self.startedAt = startedAt
     }
 
     /// The lease as reports show it.
     var report: LeaseReport {
         LeaseReport(
-            leaseID: grant.leaseID, user: grant.user, cores: placement.cores, memory: placement.memory,
-            startedAt: startedAt, termEnds: grant.termEnds, beneath: placement.coresBeneath ?? placement.memoryBeneath,
-            usedCoreSeconds: usedCPU.inSeconds, libraryName: grant.demand.libraryName)
+            leaseID: grant.leaseID, kind: grant.demand.kind, user: grant.user, cores: placement.cores,
+            // Of a donor what is lent, not what it needs besides.
+            memory: donor == nil ? placement.memory : grant.demand.memory, startedAt: startedAt,
+            termEnds: grant.termEnds,
+            beneath: placement.coresBeneath ?? placement.memoryBeneath, usedCoreSeconds: usedCPU.inSeconds,
+            libraryName: grant.demand.libraryName)
     }
 }

@@ -53,10 +53,24 @@ final class AgentConnection: Sendable {
         descriptors: [Int32] = [], timeout: Duration, meanwhile: () -> Void = {}
     ) throws(FallowError) -> Answer {
         let deadline = monotonicNanoseconds() + timeout.nanoseconds
-        let id = try send(
-            LocalRequest(id: 0, kind: kind, lease: lease, leaseID: leaseID, termSeconds: termSeconds),
-            descriptors: descriptors, isAwaited: true)
+        let id = try begin(
+            LocalRequest(id: 0, kind: kind, lease: lease, leaseID: leaseID, termSeconds: termSeconds), descriptors)
         meanwhile()
+        return try answer(to: id, kind, until: deadline)
+    }
+
+    /// Sends a request whose answer has to be waited for, once, with `answer`.
+    /// - Returns: the number by which it goes.
+    func begin(_ request: LocalRequest, _ descriptors: [Int32] = []) throws(FallowError) -> UInt64 {
+        try send(request, descriptors: descriptors, isAwaited: true)
+    }
+
+    /// Waits for the answer to a request.
+    /// - Parameter deadline: by the monotonic clock.
+    /// - Returns: as `exchange`.
+    func answer(
+        to id: UInt64, _ kind: LocalRequest.Kind, until deadline: Int64
+    ) throws(FallowError) -> Answer {
         while true {
             let (answer, fault) = state.withLock { state in
                 Self.pump(&state)
@@ -71,7 +85,7 @@ final class AgentConnection: Sendable {
             guard left > 0 else {
                 // A lease that is granted after all goes back as soon as its answer comes.
                 if state.withLock({ $0.awaited.remove(id) }) == nil { continue }
-                throw FallowError(.timedOut, "the node's agent did not answer '\(kind.rawValue)' within \(timeout)")
+                throw FallowError(.timedOut, "the node's agent did not answer '\(kind.rawValue)' in time")
             }
             var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             poll(&watched, 1, Int32(min(5, left / 1_000_000 + 1)))

@@ -102,13 +102,7 @@ public final class Lease: @unchecked Sendable {
     public func renew(term: Duration) throws(FallowError) -> Timestamp {
         try ForkGuard.check()
         if fate.isOver { throw FallowError(.leaseEnded, fate.sentence) }
-        guard term > .zero else { throw FallowError(.invalid, "a term is longer than \(term)") }
-        let answer = try client.agent.exchange(
-            .renew, leaseID: id, termSeconds: term.inSeconds, timeout: .seconds(10))
-        for descriptor in answer.descriptors { Glibc.close(descriptor) }
-        guard answer.reply.kind == .renewed, let ends = answer.reply.termEnds else {
-            throw FallowError(.internalError, "the node's agent answered 'renew' with '\(answer.reply.kind.rawValue)'")
-        }
+        let ends = try client.agent.renew(id, term: term)
         termEndsNanoseconds.store(ends.nanosecondsSinceEpoch, ordering: .relaxed)
         return ends
     }
@@ -123,12 +117,7 @@ public final class Lease: @unchecked Sendable {
             for worker in workers { worker.end() }
             client.agent.forget(id)
         }
-        do throws(FallowError) {
-            let answer = try client.agent.exchange(.release, leaseID: id, timeout: .seconds(10))
-            for descriptor in answer.descriptors { Glibc.close(descriptor) }
-        } catch {
-            if error.code != .leaseEnded { throw error }
-        }
+        try client.agent.release(id)
     }
 }
 
@@ -204,7 +193,7 @@ private struct LeaseOpening {
 
 extension LeaseOpened {
     /// The secret's 32 bytes; nil when the text is not 64 hexadecimal digits.
-    fileprivate var secretBytes: [UInt8]? {
+    var secretBytes: [UInt8]? {
         let digits = Array(secret.utf8)
         guard digits.count == 64 else { return nil }
         var bytes: [UInt8] = []

@@ -30,13 +30,13 @@ struct NodesCommand: AsyncParsableCommand {
         try common.show(try await common.get("/v1/nodes", [NodeView].self)) { nodes in
             var table = Table([
                 ("NODE", .left), ("STATE", .left), ("CORES", .right), ("JOBS", .right), ("LEASED", .right),
-                ("OFFER", .right), ("OFFER-MEM", .right), ("SEEN", .right),
+                ("LEASED-MEM", .right), ("OFFER", .right), ("OFFER-MEM", .right), ("SEEN", .right),
             ])
             var reasons = ""
             for node in nodes {
                 table.add(
                     "\(node.node)", node.slurmState ?? "?", "\(node.cores)", "\(node.allocatedCores)",
-                    "\(node.leasedCores)", "\(node.offer.cores)", "\(node.offer.memory)",
+                    "\(node.leasedCores)", "\(node.leasedMemory)", "\(node.offer.cores)", "\(node.offer.memory)",
                     node.lastReportSeconds.map { "\(decimal($0)) s" } ?? "never")
                 if let reason = node.withheldReason { reasons += "\(node.node) lends nothing: \(reason)\n" }
             }
@@ -83,17 +83,18 @@ struct LeasesCommand: AsyncParsableCommand {
     func run() async throws {
         try common.show(try await common.get("/v1/leases" + (ended ? "?ended=1" : ""), [LeaseView].self)) { leases in
             var table = Table([
-                ("LEASE", .left), ("USER", .left), ("NODE", .left), ("CPUS", .right), ("MEM", .right),
+                ("LEASE", .left), ("KIND", .left), ("USER", .left), ("NODE", .left), ("CPUS", .right), ("MEM", .right),
                 ("BENEATH", .right), ("LEFT", .right), ("LIBRARY", .left),
             ])
             let now = Timestamp.current()
             for lease in leases {
                 table.add(
-                    "\(lease.leaseID)", userName(lease.user), "\(lease.node)", "\(lease.cpus)", "\(lease.memory)",
+                    "\(lease.leaseID)", lease.kind.rawValue, userName(lease.user), "\(lease.node)", "\(lease.cpus)",
+                    "\(lease.memory)",
                     lease.beneath.map { "\($0)" } ?? "-",
                     lease.endedAt == nil
                         ? clockText(seconds: (lease.termEnds - now).inSeconds)
-                        : lease.reason?.rawValue ?? "ended", lease.libraryName)
+                        : lease.reason?.rawValue ?? "ended", lease.kind == .memory ? "-" : lease.libraryName)
             }
             return table.text
         }

@@ -59,6 +59,6 @@ enum DonorSources {
         _ command: RunCommand, remote: ByteCount, environment: [String: String]
     ) throws(RunRefusal) -> any DonorSource {
         if let own = environment["FALLOW_TEST_DONORS"] { return try OwnDonors(own, bytes: remote) }
-        return try LeasedDonors.open(command, remote: remote, environment: environment)
+        return try LeasedDonors(command, remote: remote, environment: environment)
     }
 }

@@ -61,7 +61,7 @@ enum RunnableProgram {
         case 0: return
         case ENOSYS: why = "this kernel has no userfaultfd (CONFIG_USERFAULTFD)"
         case EPERM, EACCES:
-            why = "userfaultfd is forbidden here, as by a container's filter of system calls (Linux allows it since 5.11)"
+            why = "userfaultfd is forbidden here, as by a container's filter of system calls (Linux: since 5.11)"
         default: why = "this kernel's userfaultfd is too old: Linux 5.11 or newer is needed"
         }
         throw RunRefusal(RunRefusal.noMemory, "\(why) (\(String(cString: strerror(error))))")

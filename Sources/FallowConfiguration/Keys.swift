@@ -77,6 +77,10 @@ extension ConfigurationKey {
             "lend.memory_headroom_percent", "percent above a job's peak memory that is never lent",
             \.memoryHeadroomPercent, 0...100),
         amount("lend.memory_headroom", "memory above a job's peak that is never lent, at least", \.memoryHeadroom),
+        optional(
+            "lend.unallocated_headroom",
+            "of memory that no job holds, what is never lent; default: a twentieth of the node's, at least 1G",
+            \.unallocatedHeadroom, amountForm, show: { $0.optionText }, parse: parseAmount),
         ConfigurationKey(
             name: "lend.core_mapping", meaning: "auto, or logical for virtual nodes", form: "auto or logical",
             get: { $0.coreMapping.rawValue },
@@ -87,8 +91,9 @@ extension ConfigurationKey {
             }),
         seconds("lease.term_default", "seconds of a lease that names no term", \.termDefault),
         seconds("lease.term_maximum", "seconds of a lease at most", \.termMaximum),
-        whole("lease.per_user", "leases of one user at a time", \.leasesPerUser, 1...1_000_000),
+        whole("lease.per_user", "leases of one user at a time, of each kind", \.leasesPerUser, 1...1_000_000),
         whole("lease.cores_per_user", "cores leased to one user at a time", \.coresPerUser, 1...10_000_000),
+        amount("lease.memory_per_user", "remote memory leased to one user at a time", \.memoryPerUser),
         seconds("lease.grace_lost", "seconds without fallowctld after which a node's leases end", \.graceLost),
         text("executor.path", "the fallow-executor program", \.executorPath),
         whole("executor.processes", "processes and threads of one lease", \.executorProcesses, 1...100_000),
@@ -107,6 +112,19 @@ extension ConfigurationKey {
                 let count = Int(text).flatMap { (0...256).contains($0) ? $0 : nil }
                 guard text == "auto" || count != nil else { return false }
                 settings.executorParked = count
+                return true
+            }),
+        text("donor.path", "the fallow-donor program", \.donorPath),
+        optional(
+            "donor.user", "whom donors run as, never root; default: fallow where there is such a user, else nobody",
+            \.donorUser, "a user's name", show: { $0 }, parse: { $0 }),
+        amount("donor.size", "memory of a donor for whose size nothing was said, 1M to 4G", \.donorSize),
+        ConfigurationKey(
+            name: "donor.huge_pages", meaning: "auto: donors ask for huge pages, where the kernel has them; or off",
+            form: "auto or off", get: { $0.donorHugePages.rawValue },
+            set: { settings, text in
+                guard let use = HugePageUse(rawValue: text) else { return false }
+                settings.donorHugePages = use
                 return true
             }),
         seconds("slurm.poll_interval", "seconds between fallowctld's questions to slurmctld", \.slurmPollInterval),

@@ -36,12 +36,15 @@ public struct Settings: Sendable, Equatable {
     public var keepCores = 1
     public var memoryHeadroomPercent = 10
     public var memoryHeadroom: ByteCount = .gibibytes(1)
+    /// Nil: a twentieth of the node's memory, at least 1 GiB.
+    public var unallocatedHeadroom: ByteCount?
     public var coreMapping = CoreMapping.auto
     // leases
     public var termDefault: Duration = .seconds(300)
     public var termMaximum: Duration = .seconds(3600)
     public var leasesPerUser = 64
     public var coresPerUser = 1024
+    public var memoryPerUser: ByteCount = .gibibytes(128)
     public var graceLost: Duration = .seconds(30)
     // executors
     public var executorPath = "/usr/libexec/fallow/fallow-executor"
@@ -54,6 +57,12 @@ public struct Settings: Sendable, Equatable {
     /// None unless the site says so: starting them delays a vacate that falls into it (docs/performance.md).
     public var executorParked: Int? = 0
     public static let parkedAtMost = 8
+    // donors
+    public var donorPath = "/usr/libexec/fallow/fallow-donor"
+    /// Whom donors run as; nil: `fallow` where there is such a user, else `nobody`.
+    public var donorUser: String?
+    public var donorSize: ByteCount = .gibibytes(2)
+    public var donorHugePages = HugePageUse.auto
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
 
@@ -63,6 +72,13 @@ public struct Settings: Sendable, Equatable {
 /// Whether executors are reached over RDMA devices.
 public enum RDMAUse: String, Sendable, CaseIterable {
     /// Where a device carries the address.
+    case auto
+    case off
+}
+
+/// Whether donors ask for huge pages.
+public enum HugePageUse: String, Sendable, CaseIterable {
+    /// Where the kernel gives them to shared memory.
     case auto
     case off
 }

@@ -99,12 +99,12 @@ actor ClusterService {
 extension ClusterLease {
     func row(startedAt: Timestamp?) -> LedgerLease {
         LedgerLease(
-            leaseID: leaseID, requestID: requestID, user: user, node: node, clientNode: clientNode, cpus: cpus,
+            leaseID: leaseID, kind: kind, requestID: requestID, user: user, node: node, clientNode: clientNode, cpus: cpus,
             memory: memory, libraryName: libraryName, grantedAt: grantedAt, termEnds: termEnds, startedAt: startedAt)
     }
     init(_ row: LedgerLease) {
         self.init(
-            leaseID: row.leaseID, requestID: row.requestID, user: row.user, node: row.node,
+            leaseID: row.leaseID, kind: row.kind, requestID: row.requestID, user: row.user, node: row.node,
             clientNode: row.clientNode, cpus: row.cpus, memory: row.memory, libraryName: row.libraryName,
             grantedAt: row.grantedAt, termEnds: row.termEnds, phase: .granted(obeyBefore: row.grantedAt))
     }

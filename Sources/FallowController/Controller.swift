@@ -113,6 +113,8 @@ extension ClusterLimits {
         termMaximum = settings.termMaximum
         leasesPerUser = settings.leasesPerUser
         coresPerUser = settings.coresPerUser
+        memoryPerUser = settings.memoryPerUser
+        donorSize = settings.donorSize
         silentAfter = max(.seconds(6), settings.reportInterval * 3)
     }
 }

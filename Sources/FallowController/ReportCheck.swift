@@ -17,6 +17,9 @@ extension NodeReport {
         try bounds("memory", memory.bytes, bytes)
         try bounds("offer.cores", Int64(offer.cores), cores)
         try bounds("offer.memory", offer.memory.bytes, bytes)
+        let pools = memoryPools ?? []
+        try bounds("count of pools", Int64(pools.count), 65_536)
+        for pool in pools { try bounds("memory \(pool.pool)", pool.memory.bytes, bytes) }
         for lease in leases { try bounds("memory of lease \(lease.leaseID)", lease.memory.bytes, bytes) }
         for end in ended { try bounds("memory of lease \(end.lease.leaseID)", end.lease.memory.bytes, bytes) }
         for job in jobs { try bounds("memory of job \(job.jobID)", job.memory.bytes, bytes) }

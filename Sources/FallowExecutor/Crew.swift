@@ -1,3 +1,4 @@
+internal import FallowTenant
 internal import FallowTransport
 internal import FallowWire
 internal import Glibc
@@ -99,7 +100,7 @@ final class Crew {
     }
 
     /// Blocks until every worker's connection has ended.
-    func join() -> ExecutorExit {
+    func join() -> TenantExit {
         for thread in threads { thread.join() }
         return faults.count.load(ordering: .acquiring) == 0 ? .served : .transportFailed
     }

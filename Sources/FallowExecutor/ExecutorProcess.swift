@@ -1,3 +1,4 @@
+internal import FallowTenant
 internal import FallowTransport
 internal import FallowWire
 internal import Glibc
@@ -16,45 +17,39 @@ public enum ExecutorProcess {
     /// - Parameters:
     ///   - controlDescriptor: one end of a `SOCK_SEQPACKET` pair whose other end the agent holds.
     ///   - prepares: the transport (its name in JSON) to load ahead while no assignment is there; nil: none.
-    /// - Returns: the process's exit code (`ExecutorExit`).
+    /// - Returns: the process's exit code (`TenantExit`).
     public static func run(controlDescriptor: Int32, prepares: String? = nil) -> Int32 {
-        // What functions print goes to a bounded file or pipe: when that is full or gone, printing fails, and no more.
-        signal(SIGPIPE, SIG_IGN)
-        signal(SIGXFSZ, SIG_IGN)
-        // A crash is heard of when the process is gone: neither Swift's backtracer (a second) nor a core file comes first.
-        for crash in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGQUIT] { signal(crash, SIG_DFL) }
-        var noCore = rlimit(rlim_cur: 0, rlim_max: 0)
-        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
+        Temper.settle()
         let channel: ControlChannel
         do throws(WireError) {
             channel = try ControlChannel(descriptor: controlDescriptor)
         } catch {
             say(error.message)
-            return ExecutorExit.noAssignment.rawValue
+            return TenantExit.noAssignment.rawValue
         }
         if let transport = prepares.flatMap(TransportKind.init(rawValue:)) { Preparation.run(transport, channel) }
         let assignment: ExecutorAssignment
         let descriptors: [Int32]
         do throws(WireError) {
-            (assignment, descriptors) = try channel.receiveAssignment()
+            (assignment, descriptors) = try channel.receive(ExecutorAssignment.self)
         } catch {
-            guard error.code != .unavailable else { return ExecutorExit.noAssignment.rawValue }
+            guard error.code != .unavailable else { return TenantExit.noAssignment.rawValue }
             say(error.message)
             channel.send(ExecutorReport(error: error))
-            return ExecutorExit.unusable.rawValue
+            return TenantExit.unusable.rawValue
         }
         do throws(WireError) {
             return try serve(assignment, descriptors, channel).rawValue
         } catch {
             say(error.message)
             channel.send(ExecutorReport(error: error))
-            return ExecutorExit.unusable.rawValue
+            return TenantExit.unusable.rawValue
         }
     }
 
     private static func serve(
         _ assignment: ExecutorAssignment, _ descriptors: [Int32], _ channel: ControlChannel
-    ) throws(WireError) -> ExecutorExit {
+    ) throws(WireError) -> TenantExit {
         var clock = PhaseClock()
         if let entry = assignment.entry {
             try Entry.take(entry, cpus: assignment.cpus, leaseID: assignment.leaseID)

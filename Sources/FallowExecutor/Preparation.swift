@@ -1,4 +1,5 @@
 internal import FallowModel
+internal import FallowTenant
 internal import FallowWire
 internal import TransportFabric
 

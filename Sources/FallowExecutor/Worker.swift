@@ -1,5 +1,6 @@
 internal import CFallow
 internal import CLinux
+internal import FallowTenant
 internal import FallowTransport
 internal import FallowWire
 internal import Glibc
@@ -196,7 +197,7 @@ struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
             "fallow-executor: an rFaaS function returned \(size) bytes into room for \(room): "
             + "other results may be overwritten, so this executor ends (lease with a larger output)\n"
         _ = text.withCString { write(2, $0, strlen($0)) }
-        _exit(ExecutorExit.overrun.rawValue)
+        _exit(TenantExit.overrun.rawValue)
     }
 }
 

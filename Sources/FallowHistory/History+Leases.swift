@@ -5,6 +5,7 @@ internal import GRDB
 /// A row of the ledger: a lease from its grant to its end.
 public struct LedgerLease: Sendable, Hashable {
     public var leaseID: LeaseID
+    public var kind: LeaseKind
     public var requestID: UInt64
     public var user: UserID
     public var node: NodeName
@@ -16,10 +17,12 @@ public struct LedgerLease: Sendable, Hashable {
     public var termEnds: Timestamp
     public var startedAt: Timestamp?
     public init(
-        leaseID: LeaseID, requestID: UInt64, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int,
-        memory: ByteCount, libraryName: String, grantedAt: Timestamp, termEnds: Timestamp, startedAt: Timestamp?
+        leaseID: LeaseID, kind: LeaseKind = .functions, requestID: UInt64, user: UserID, node: NodeName,
+        clientNode: NodeName, cpus: Int, memory: ByteCount, libraryName: String, grantedAt: Timestamp,
+        termEnds: Timestamp, startedAt: Timestamp?
     ) {
         self.leaseID = leaseID
+        self.kind = kind
         self.requestID = requestID
         self.user = user
         self.node = node
@@ -40,7 +43,7 @@ extension History {
             try db.execute(
                 sql: """
                     INSERT INTO leases (lease, request, user, node, client_node, cpus, memory, library, granted_at,
-                      term_ends, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                      term_ends, started_at, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT DO UPDATE SET term_ends = excluded.term_ends,
                       started_at = coalesce(started_at, excluded.started_at)
                     """,
@@ -48,7 +51,7 @@ extension History {
                     lease.leaseID.description, Int64(bitPattern: lease.requestID), Int64(lease.user.number),
                     lease.node.text, lease.clientNode.text, lease.cpus, lease.memory.bytes, lease.libraryName,
                     lease.grantedAt.nanosecondsSinceEpoch, lease.termEnds.nanosecondsSinceEpoch,
-                    lease.startedAt?.nanosecondsSinceEpoch,
+                    lease.startedAt?.nanosecondsSinceEpoch, lease.kind.rawValue,
                 ])
         }
     }
@@ -77,7 +80,7 @@ extension History {
                 .compactMap { row in
                     guard let id = LeaseID(parsing: row["lease"] as String) else { return nil }
                     return LedgerLease(
-                        leaseID: id, requestID: UInt64(bitPattern: row["request"]), user: Self.user(row),
+                        leaseID: id, kind: Self.kind(row), requestID: UInt64(bitPattern: row["request"]), user: Self.user(row),
                         node: NodeName(row["node"]), clientNode: NodeName(row["client_node"]), cpus: row["cpus"],
                         memory: ByteCount(row["memory"] as Int64), libraryName: row["library"],
                         grantedAt: Self.time(row["granted_at"]), termEnds: Self.time(row["term_ends"]),
@@ -100,7 +103,7 @@ extension History {
             ).compactMap { row in
                 guard let id = LeaseID(parsing: row["lease"] as String) else { return nil }
                 return LeaseView(
-                    leaseID: id, user: Self.user(row), node: NodeName(row["node"]),
+                    leaseID: id, kind: Self.kind(row), user: Self.user(row), node: NodeName(row["node"]),
                     clientNode: NodeName(row["client_node"]), cpus: row["cpus"],
                     memory: ByteCount(row["memory"] as Int64), grantedAt: Self.time(row["granted_at"]),
                     termEnds: Self.time(row["term_ends"]), endedAt: (row["ended_at"] as Int64?).map(Self.time),
@@ -111,6 +114,7 @@ extension History {
         }
     }
 
+    static func kind(_ row: Row) -> LeaseKind { LeaseKind(rawValue: row["kind"]) ?? .functions }
     static func user(_ row: Row) -> UserID { UserID(UInt32(truncatingIfNeeded: row["user"] as Int64)) }
     static func time(_ nanoseconds: Int64) -> Timestamp { Timestamp(nanosecondsSinceEpoch: nanoseconds) }
 }

@@ -44,6 +44,9 @@ enum Schema {
                       scope TEXT PRIMARY KEY, unallocated INTEGER, lent INTEGER);
                     """)
         }
+        migrator.registerMigration("2: kinds of leases") { db in
+            try db.execute(sql: "ALTER TABLE leases ADD COLUMN kind TEXT NOT NULL DEFAULT 'functions'")
+        }
         return migrator
     }
 }

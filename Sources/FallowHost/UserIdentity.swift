@@ -42,6 +42,15 @@ public struct UserIdentity: Hashable, Sendable {
         }
     }
 
+    /// The id of a user by name; nil when there is none, or nobody can tell. Blocks as `resolve`.
+    public static func userID(named name: String) -> UserID? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var buffer = [CChar](repeating: 0, count: 1 << 16)
+        guard getpwnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
+        return UserID(entry.pw_uid)
+    }
+
     private static func groups(of name: UnsafePointer<CChar>, gid: UInt32) throws(HostError) -> [UInt32] {
         var capacity: Int32 = 64
         while capacity <= 65_536 {

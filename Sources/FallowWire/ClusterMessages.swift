@@ -127,9 +127,11 @@ public struct Grant: Codable, Sendable {
     public var obeyBefore: Timestamp
     public var clientNode: NodeName
     public var clientAgentURL: String
+    /// With memory: what it is lent from, there and nowhere else; nil: wherever the node finds room.
+    public var pool: LendingPool?
     public init(
         leaseID: LeaseID, node: NodeName, user: UserID, demand: LeaseDemand, secret: String, termEnds: Timestamp,
-        obeyBefore: Timestamp, clientNode: NodeName, clientAgentURL: String
+        obeyBefore: Timestamp, clientNode: NodeName, clientAgentURL: String, pool: LendingPool? = nil
     ) {
         self.leaseID = leaseID
         self.node = node
@@ -140,11 +142,13 @@ public struct Grant: Codable, Sendable {
         self.obeyBefore = obeyBefore
         self.clientNode = clientNode
         self.clientAgentURL = clientAgentURL
+        self.pool = pool
     }
 }
 
 /// The client's agent asks the target agent to open a granted lease (`POST /v1/executors`). The library must be in the
-/// target's cache (`PUT /v1/libraries/{uid}/{sha256}`, 404 in the answer to `HEAD` when it is not).
+/// target's cache (`PUT /v1/libraries/{uid}/{sha256}`, 404 in the answer to `HEAD` when it is not). With memory there is no
+/// library, and the hash is empty.
 public struct ExecutorRequest: Codable, Sendable {
     public var grant: String
     public var librarySHA256: String
@@ -154,7 +158,7 @@ public struct ExecutorRequest: Codable, Sendable {
     }
 }
 
-/// The target agent's answer: the executor runs.
+/// The target agent's answer: the executor, or the donor, runs.
 public struct ExecutorOpened: Codable, Sendable {
     public var leaseID: LeaseID
     /// Where it listens.

@@ -12,14 +12,17 @@ public struct NodeView: Codable, Sendable {
     public var memory: ByteCount
     public var allocatedCores: Int
     public var leasedCores: Int
+    /// By leases of both kinds.
     public var leasedMemory: ByteCount
+    /// Of that, by donors; absent in JSON: not known.
+    public var donatedMemory: ByteCount?
     public var offer: Offer
     public var withheldReason: String?
     public var switches: LendingSwitches
     public init(
         node: NodeName, slurmState: String?, lastReportSeconds: Double?, version: String?, cores: Int,
-        memory: ByteCount, allocatedCores: Int, leasedCores: Int, leasedMemory: ByteCount, offer: Offer,
-        withheldReason: String?, switches: LendingSwitches
+        memory: ByteCount, allocatedCores: Int, leasedCores: Int, leasedMemory: ByteCount,
+        donatedMemory: ByteCount? = nil, offer: Offer, withheldReason: String?, switches: LendingSwitches
     ) {
         self.node = node
         self.slurmState = slurmState
@@ -30,6 +33,7 @@ public struct NodeView: Codable, Sendable {
         self.allocatedCores = allocatedCores
         self.leasedCores = leasedCores
         self.leasedMemory = leasedMemory
+        self.donatedMemory = donatedMemory
         self.offer = offer
         self.withheldReason = withheldReason
         self.switches = switches
@@ -49,6 +53,8 @@ public struct JobView: Codable, Sendable {
 /// A lease as `GET /v1/leases` shows it.
 public struct LeaseView: Codable, Sendable {
     public var leaseID: LeaseID
+    /// Absent in JSON: functions.
+    public var kind: LeaseKind
     public var user: UserID
     public var node: NodeName
     public var clientNode: NodeName
@@ -63,11 +69,12 @@ public struct LeaseView: Codable, Sendable {
     public var usedCoreSeconds: Double
     public var libraryName: String
     public init(
-        leaseID: LeaseID, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int, memory: ByteCount,
-        grantedAt: Timestamp, termEnds: Timestamp, endedAt: Timestamp?, reason: LeaseEnd?, detail: String?,
-        beneath: JobID?, usedCoreSeconds: Double, libraryName: String
+        leaseID: LeaseID, kind: LeaseKind = .functions, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int,
+        memory: ByteCount, grantedAt: Timestamp, termEnds: Timestamp, endedAt: Timestamp?, reason: LeaseEnd?,
+        detail: String?, beneath: JobID?, usedCoreSeconds: Double, libraryName: String
     ) {
         self.leaseID = leaseID
+        self.kind = kind
         self.user = user
         self.node = node
         self.clientNode = clientNode

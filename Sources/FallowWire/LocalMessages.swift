@@ -29,9 +29,11 @@ public struct LocalRequest: Codable, Sendable {
 
 /// What a client wants to lease. Zero or nil means the site's default.
 public struct LeaseDemand: Codable, Sendable, Hashable {
-    /// Cores, one worker each.
+    /// What for; absent in JSON: functions.
+    public var kind: LeaseKind
+    /// Cores, one worker each; none with memory.
     public var cpus: Int
-    /// Memory for the executor with all its workers.
+    /// Memory for the executor with all its workers; with `kind` memory: bytes that the borrower can use.
     public var memory: ByteCount
     public var termSeconds: Double
     /// How long to wait for capacity.
@@ -47,12 +49,20 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
     public var libraryName: String
     /// Bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?
+    /// With `kind` memory: leases whose fate must not be shared. Two share it on one node, and wherever both lie in memory
+    /// that no job holds, since one large job takes both. nil is none.
+    public var avoid: [LeaseID]?
+
+    /// What a demand may avoid at most.
+    public static let avoidedAtMost = 1024
 
     public init(
-        cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0, waitSeconds: Double = 0,
+        kind: LeaseKind = .functions, cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0,
+        waitSeconds: Double = 0,
         slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, node: NodeName? = nil,
-        remote: Bool = false, libraryName: String, bufferBytes: Int? = nil
+        remote: Bool = false, libraryName: String, bufferBytes: Int? = nil, avoid: [LeaseID]? = nil
     ) {
+        self.kind = kind
         self.cpus = cpus
         self.memory = memory
         self.termSeconds = termSeconds
@@ -64,13 +74,14 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
         self.remote = remote
         self.libraryName = libraryName
         self.bufferBytes = bufferBytes
+        self.avoid = avoid
     }
 }
 
 /// What the agent says to a client: an answer (with the request's `id`) or, without one, an event.
 public struct LocalReply: Codable, Sendable {
     public enum Kind: String, Codable, Sendable {
-        /// Answers `lease`; carries one descriptor, the arena, when the transport is shm.
+        /// Answers `lease`; carries one descriptor when the transport is shm: the arena, or the donor's memory file.
         case leased
         case renewed, released, status, error
         /// An event: the lease is over.
@@ -115,8 +126,11 @@ public enum TransportKind: String, Codable, Sendable, Hashable {
 public struct LeaseOpened: Codable, Sendable {
     public var leaseID: LeaseID
     public var node: NodeName
-    /// Workers, each with an endpoint of its own.
+    /// What for; absent in JSON: functions.
+    public var kind: LeaseKind
+    /// Workers, each with an endpoint of its own; none with memory.
     public var workers: Int
+    /// With `kind` memory: bytes that the borrower can use.
     public var memory: ByteCount
     public var termEnds: Timestamp
     public var transport: TransportKind
@@ -131,14 +145,17 @@ public struct LeaseOpened: Codable, Sendable {
     public var outputBytes: Int
     /// With `shm`: bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?
+    /// With `kind` memory: what the donor's memory was lent from.
+    public var pool: LendingPool?
 
     public init(
-        leaseID: LeaseID, node: NodeName, workers: Int, memory: ByteCount, termEnds: Timestamp,
-        transport: TransportKind, address: String?, verbsAddress: String? = nil, secret: String, slotCount: Int,
-        inputBytes: Int, outputBytes: Int, bufferBytes: Int? = nil
+        leaseID: LeaseID, node: NodeName, kind: LeaseKind = .functions, workers: Int, memory: ByteCount,
+        termEnds: Timestamp, transport: TransportKind, address: String?, verbsAddress: String? = nil, secret: String,
+        slotCount: Int, inputBytes: Int, outputBytes: Int, bufferBytes: Int? = nil, pool: LendingPool? = nil
     ) {
         self.leaseID = leaseID
         self.node = node
+        self.kind = kind
         self.workers = workers
         self.memory = memory
         self.termEnds = termEnds
@@ -150,6 +167,7 @@ public struct LeaseOpened: Codable, Sendable {
         self.inputBytes = inputBytes
         self.outputBytes = outputBytes
         self.bufferBytes = bufferBytes
+        self.pool = pool
     }
 }
 
@@ -165,7 +183,7 @@ public enum LeaseEnd: String, Codable, Sendable, Hashable {
     case reclaimed
     /// Slurm drains the node, or the site switched lending off.
     case withdrawn
-    /// The executor crashed, was killed, or could not load the library; the executor's last words say more.
+    /// The executor (or donor) crashed, was killed, or could not load the library; its last words say more.
     case executorDied
     /// The executor used more memory than the lease has.
     case outOfMemory
@@ -181,12 +199,17 @@ public struct AgentStatus: Codable, Sendable {
     public var leases: Int
     /// Whether the co-scheduler answers.
     public var controllerReachable: Bool
+    /// What a donor holds for whose size nothing is said; nil: the agent knows of no donors.
+    public var donorSize: ByteCount?
 
-    public init(node: NodeName, version: String, leases: Int, controllerReachable: Bool) {
+    public init(
+        node: NodeName, version: String, leases: Int, controllerReachable: Bool, donorSize: ByteCount? = nil
+    ) {
         self.node = node
         self.version = version
         self.leases = leases
         self.controllerReachable = controllerReachable
+        self.donorSize = donorSize
     }
 }
 

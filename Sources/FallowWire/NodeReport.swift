@@ -19,6 +19,9 @@ public struct NodeReport: Codable, Sendable {
     public var memory: ByteCount
     /// What the agent would lend now, leases that run not counted in.
     public var offer: Offer
+    /// What memory may be leased from each pool, unallocated first; pools with none may be missing. nil: an agent that has no
+    /// donors.
+    public var memoryPools: [MemoryOffer]?
     /// Why nothing is offered although something lies idle, in one sentence; nil when nothing stands in the way.
     public var withheldReason: String?
     public var switches: LendingSwitches
@@ -33,8 +36,9 @@ public struct NodeReport: Codable, Sendable {
 
     public init(
         node: NodeName, agentURL: String, version: String, instance: UInt64, sequence: UInt64, at: Timestamp,
-        instanceStartedAt: Timestamp, cores: Int, memory: ByteCount, offer: Offer, withheldReason: String?,
-        switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport], leases: [LeaseReport],
+        instanceStartedAt: Timestamp, cores: Int, memory: ByteCount, offer: Offer, memoryPools: [MemoryOffer]? = nil,
+        withheldReason: String?, switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport],
+        leases: [LeaseReport],
         ended: [LeaseEnded], reclaims: [ReclaimReport]
     ) {
         self.node = node
@@ -47,6 +51,7 @@ public struct NodeReport: Codable, Sendable {
         self.cores = cores
         self.memory = memory
         self.offer = offer
+        self.memoryPools = memoryPools
         self.withheldReason = withheldReason
         self.switches = switches
         self.integrals = integrals
@@ -63,6 +68,16 @@ public struct Offer: Codable, Sendable, Hashable {
     public var memory: ByteCount
     public init(cores: Int = 0, memory: ByteCount = .zero) {
         self.cores = cores
+        self.memory = memory
+    }
+}
+
+/// Memory that may be leased now from one pool.
+public struct MemoryOffer: Codable, Sendable, Hashable {
+    public var pool: LendingPool
+    public var memory: ByteCount
+    public init(pool: LendingPool, memory: ByteCount) {
+        self.pool = pool
         self.memory = memory
     }
 }
@@ -179,6 +194,8 @@ public struct JobReport: Codable, Sendable, Hashable {
 /// A lease that runs on a node.
 public struct LeaseReport: Codable, Sendable, Hashable {
     public var leaseID: LeaseID
+    /// Absent in JSON: functions.
+    public var kind: LeaseKind
     public var user: UserID
     public var cores: AbstractCoreSet
     public var memory: ByteCount
@@ -189,10 +206,11 @@ public struct LeaseReport: Codable, Sendable, Hashable {
     public var usedCoreSeconds: Double
     public var libraryName: String
     public init(
-        leaseID: LeaseID, user: UserID, cores: AbstractCoreSet, memory: ByteCount, startedAt: Timestamp,
-        termEnds: Timestamp, beneath: JobID?, usedCoreSeconds: Double, libraryName: String
+        leaseID: LeaseID, kind: LeaseKind = .functions, user: UserID, cores: AbstractCoreSet, memory: ByteCount,
+        startedAt: Timestamp, termEnds: Timestamp, beneath: JobID?, usedCoreSeconds: Double, libraryName: String
     ) {
         self.leaseID = leaseID
+        self.kind = kind
         self.user = user
         self.cores = cores
         self.memory = memory

@@ -26,7 +26,7 @@ extension FabricEndpoint {
         let answer = try call.connect(
             introduction.request(worker: worker, nonce: nonce, window: call.link.window), until: deadline)
         guard let window = introduction.check(accept: answer, nonce: nonce) else { throw .refused }
-        call.link.boundSilence()
+        call.link.pipe.boundSilence()
         return FabricEndpoint(
             call.link, peer: window, geometry: geometry, isClient: true, firstSequence: firstSequence)
     }
@@ -54,15 +54,6 @@ package struct FabricCall {
 
     /// - Returns: what came with the listener's accept.
     package func connect(_ request: [UInt8], until deadline: MonotonicDeadline) throws(TransportError) -> [UInt8] {
-        let result = fi_connect(link.endpoint, information.pointer.pointee.dest_addr, request, request.count)
-        guard result == 0 else { throw .system(code: -result) }
-        switch link.events.next(until: deadline) {
-        case nil: throw .timedOut
-        case .connected(let data): return data
-        case .failed(_, let data) where data.starts(with: FabricIntroduction.refusal): throw .refused
-        case .failed(let code, _): throw .system(code: code)
-        case .shutdown: throw .peerLost
-        case .request: throw .protocolViolation
-        }
+        try link.pipe.connect(request, to: information, until: deadline)
     }
 }

@@ -184,15 +184,7 @@ public struct FabricEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
             }
             let milliseconds = deadline.millisecondsLeft
             if milliseconds == 0 { return false }
-            guard link.mayWait else { continue }
-            var pollers = (
-                pollfd(fd: link.completionsDescriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: link.events.descriptor, events: Int16(POLLIN), revents: 0)
-            )
-            withUnsafeMutableBytes(of: &pollers) { bytes in
-                // In slices: a provider that forgets to signal costs a little time, nothing else.
-                _ = Glibc.poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 2, min(milliseconds, 50))
-            }
+            link.pipe.wait(atMostMilliseconds: milliseconds)
         }
     }
 
@@ -200,20 +192,5 @@ public struct FabricEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         guard isOpen else { return }
         isOpen = false
         fi_shutdown(link.endpoint, 0)
-    }
-}
-
-extension FabricLink {
-    /// Whether sleeping on the descriptors is safe just now: false when something is there already.
-    fileprivate var mayWait: Bool {
-        var both: (UnsafeMutablePointer<CFabric.fid>?, UnsafeMutablePointer<CFabric.fid>?) = (
-            fid(completions), fid(events.queue)
-        )
-        return withUnsafeMutableBytes(of: &both) { bytes in
-            guard let base = bytes.assumingMemoryBound(to: UnsafeMutablePointer<CFabric.fid>?.self).baseAddress else {
-                return false
-            }
-            return fi_trywait(root.fabric, base, 2) == 0
-        }
     }
 }

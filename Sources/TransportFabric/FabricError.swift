@@ -30,3 +30,11 @@ func fabricCheck(_ result: some SignedInteger, _ what: String) throws(FabricErro
     let code = CInt(truncatingIfNeeded: -result)
     throw FabricError("libfabric cannot \(what)", code: code < 256 ? code : EIO)
 }
+
+extension FabricError {
+    static func checkSecret(_ secret: [UInt8]) throws(FabricError) {
+        guard secret.count == 32 else {
+            throw FabricError("a lease's secret has 32 bytes, not \(secret.count)", code: EINVAL)
+        }
+    }
+}

@@ -24,14 +24,31 @@ package struct FabricIntroduction {
     var key: ProofKey
     /// The listener's "host:port", as the client was told.
     var address: String
-    var geometry: ArenaGeometry
+    /// Which connections it is about; no proof for the one serves for the other.
+    private var purpose: String
+    /// Three numbers that both ends have to agree about.
+    private var shape: [UInt64]
 
+    /// For calls.
     package init(leaseID: LeaseID, secret: [UInt8], address: String, geometry: ArenaGeometry) {
         self.leaseID = leaseID
         key = ProofKey(secret: secret)
         self.address = address
-        self.geometry = geometry
+        purpose = ""
+        shape = [UInt64(geometry.slotCount), UInt64(geometry.inputBytes), UInt64(geometry.outputBytes)]
     }
+
+    /// For a donor's memory.
+    package init(leaseID: LeaseID, secret: [UInt8], address: String, capacityBytes: Int) {
+        self.leaseID = leaseID
+        key = ProofKey(secret: secret)
+        self.address = address
+        purpose = "memory "
+        shape = [UInt64(capacityBytes), 0, 0]
+    }
+
+    private var connecting: String { "fallow \(purpose)connect 1" }
+    private var accepting: String { "fallow \(purpose)accept 1" }
 
     // MARK: What a client sends with its connect: 112 bytes
 
@@ -45,12 +62,10 @@ package struct FabricIntroduction {
         bytes.append(leaseID.number)
         bytes.append(UInt64(worker))
         bytes.append(nonce)
-        bytes.append(UInt64(geometry.slotCount))
-        bytes.append(UInt64(geometry.inputBytes))
-        bytes.append(UInt64(geometry.outputBytes))
+        for number in shape { bytes.append(number) }
         bytes.append(window.address)
         bytes.append(window.key)
-        return bytes.content + key.proof(of: "fallow connect 1", bytes.content, address: address)
+        return bytes.content + key.proof(of: connecting, bytes.content, address: address)
     }
 
     /// A connect whose proof holds.
@@ -68,15 +83,12 @@ package struct FabricIntroduction {
         // Nothing else is looked at before the proof. The provider may pad what it carries.
         let signed = Array(bytes[..<Self.requestBytes])
         let given = bytes[Self.requestBytes..<Self.requestBytes + Self.proofBytes]
-        guard ProofKey.holds(given, key.proof(of: "fallow connect 1", signed, address: address)) else { throw .proof }
+        guard ProofKey.holds(given, key.proof(of: connecting, signed, address: address)) else { throw .proof }
         guard reader.next(UInt64.self) == leaseID.number else { throw .lease }
         let worker = reader.next(UInt64.self)
         guard worker < UInt64(workers) else { throw .worker }
         let nonce = reader.take(Self.nonceBytes)
-        guard reader.next(UInt64.self) == UInt64(geometry.slotCount),
-            reader.next(UInt64.self) == UInt64(geometry.inputBytes),
-            reader.next(UInt64.self) == UInt64(geometry.outputBytes)
-        else { throw .geometry }
+        guard shape.map({ _ in reader.next(UInt64.self) }) == shape else { throw .geometry }
         let window = FabricWindow(address: reader.next(UInt64.self), key: reader.next(UInt64.self))
         return Request(worker: Int(worker), nonce: nonce, window: window)
     }
@@ -91,7 +103,7 @@ package struct FabricIntroduction {
         bytes.append(Self.version)
         bytes.append(window.address)
         bytes.append(window.key)
-        return bytes.content + key.proof(of: "fallow accept 1", nonce, bytes.content, address: address)
+        return bytes.content + key.proof(of: accepting, nonce, bytes.content, address: address)
     }
 
     /// - Returns: nil when the answer does not come from who holds the secret.
@@ -99,7 +111,7 @@ package struct FabricIntroduction {
         guard bytes.count >= Self.acceptBytes + Self.proofBytes else { return nil }
         let signed = Array(bytes[..<Self.acceptBytes])
         let given = bytes[Self.acceptBytes..<Self.acceptBytes + Self.proofBytes]
-        guard ProofKey.holds(given, key.proof(of: "fallow accept 1", nonce, signed, address: address)) else {
+        guard ProofKey.holds(given, key.proof(of: accepting, nonce, signed, address: address)) else {
             return nil
         }
         var reader = HandshakeBytes(content: signed)

@@ -14,18 +14,18 @@ copy_programs() {
 		cp "$(plugin)" "$state/bin/spank_fallow.so"
 	fi
 	[ "$with_daemons" = 1 ] || return 0
-	for program in fallow fallowd fallowctld fallow-executor; do
+	for program in fallow fallowd fallowctld fallow-executor fallow-donor; do
 		[ -x "$(bin)/$program" ] || fail "there is no $(bin)/$program; 'make build' builds it, FALLOW_BIN names another folder"
 	done
 	mkdir "$state/lib"
 	ln -s libfallow.so.0 "$state/lib/libfallow.so"
 	if [ "$link_programs" = 1 ]; then
-		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor} "$state/bin/"
+		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor} "$state/bin/"
 		ln -s "$(realpath "$(bin)")/libfallow-c.so" "$state/lib/libfallow.so.0"
 		stage "programs: linked to $(bin)"
 		return 0
 	fi
-	cp --reflink=auto "$(bin)"/{fallow,fallowd,fallowctld,fallow-executor} "$state/bin/"
+	cp --reflink=auto "$(bin)"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor} "$state/bin/"
 	cp "$(bin)/libfallow-c.so" "$state/lib/libfallow.so.0"
 	chmod 755 "$state/bin"/* "$state/lib/libfallow.so.0"
 	stage "programs: copied from $(bin)"
@@ -63,6 +63,9 @@ lend.lent: true
 lend.window: 3
 lease.grace_lost: 8
 executor.path: $state/bin/fallow-executor
+donor.path: $state/bin/fallow-donor
+donor.size: 64M
+lend.unallocated_headroom: 64M
 slurm.poll_interval: 1
 YAML
 		[ "$real_node" = 1 ] || cat <<YAML

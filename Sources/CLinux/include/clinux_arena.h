@@ -13,6 +13,8 @@ int clinux_arena_is_sealed(int fd);
 int clinux_arena_punch(int fd, int64_t offset, int64_t byte_count);
 /* Has the pages of a mapping allocated, charged to the caller's cgroup. 0 or an errno. */
 int clinux_arena_populate(void *address, uint64_t byte_count);
+/* Asks for huge pages in a mapping. 0 or an errno: EINVAL where the kernel has none. */
+int clinux_arena_huge_pages(void *address, uint64_t byte_count);
 /* Leaves a mapping out of core dumps. 0 or an errno. */
 int clinux_arena_skip_in_core_dumps(void *address, uint64_t byte_count);
 #endif

@@ -1,3 +1,5 @@
+public import FallowModel
+
 /// What the site allows, as cluster policy needs it.
 public struct ClusterLimits: Sendable, Hashable {
     /// The term of a lease that names none.
@@ -5,8 +7,13 @@ public struct ClusterLimits: Sendable, Hashable {
     public var termMaximum: Duration = .seconds(3600)
     /// A gap in Slurm's plan that is shorter is not offered.
     public var termMinimum: Duration = .seconds(1)
+    /// Of each kind.
     public var leasesPerUser = 64
     public var coresPerUser = 1024
+    /// In donors.
+    public var memoryPerUser = ByteCount.gibibytes(128)
+    /// A donor for whose size nothing was said.
+    public var donorSize = ByteCount.gibibytes(2)
     /// A node that has not reported for so long lends nothing, and its leases count as lost.
     public var silentAfter: Duration = .seconds(6)
     /// How long a grant may be on its way to the node that obeys it: the library travels meanwhile.

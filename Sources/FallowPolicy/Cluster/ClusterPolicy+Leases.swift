@@ -24,22 +24,22 @@ extension ClusterPolicy {
         {
             directives += release(old.leaseID, reason: .released, endedOnNode: false, now: now)
         }
-        try checkLimits(of: request.user, cpus: demand.cpus)
+        try checkLimits(of: request.user, demand)
         guard leases[leaseID] == nil, ended[leaseID] == nil else {
             throw WireError(.internalError, "the lease id \(leaseID) is taken")
         }
-        let place = try place(demand, from: request.fromNode, now: now)
+        let (place, pool) = try findPlace(demand, of: request.user, from: request.fromNode, now: now)
         let term = term(asked: demand.termSeconds, on: place, now: now)
         let obeyBefore = now + limits.obeyWithin
         let lease = ClusterLease(
-            leaseID: leaseID, requestID: request.requestID, user: request.user, node: place,
-            clientNode: request.fromNode, cpus: demand.cpus, memory: demand.memory,
+            leaseID: leaseID, kind: demand.kind, requestID: request.requestID, user: request.user, node: place,
+            clientNode: request.fromNode, cpus: demand.cpus, memory: demand.memory, grantedPool: pool,
             libraryName: demand.libraryName, grantedAt: now, termEnds: now + term,
             phase: .granted(obeyBefore: obeyBefore))
         let grant = Grant(
             leaseID: leaseID, node: place, user: request.user, demand: demand, secret: secret,
             termEnds: lease.termEnds, obeyBefore: obeyBefore, clientNode: request.fromNode,
-            clientAgentURL: request.fromAgentURL)
+            clientAgentURL: request.fromAgentURL, pool: pool)
         leases[leaseID] = lease
         answered.insert(key, grant)
         return (grant, directives)
@@ -75,9 +75,8 @@ extension ClusterPolicy {
         leases[id]?.termEnds = termEnds
         return Grant(
             leaseID: id, node: lease.node, user: lease.user,
-            demand: LeaseDemand(cpus: lease.cpus, memory: lease.memory, libraryName: lease.libraryName), secret: "",
-            termEnds: termEnds, obeyBefore: now + limits.obeyWithin, clientNode: lease.clientNode,
-            clientAgentURL: "")
+            demand: lease.demand, secret: "", termEnds: termEnds, obeyBefore: now + limits.obeyWithin,
+            clientNode: lease.clientNode, clientAgentURL: "", pool: lease.pool)
     }
 
     /// The demand with defaults filled in.
@@ -101,12 +100,11 @@ extension ClusterPolicy {
                 .invalid,
                 "\(demand.slotCount) slots of \(demand.inputBytes) and \(demand.outputBytes) bytes are out of range")
         }
+        if demand.kind == .memory { return try checkedMemory(demand, of: request) }
         guard !demand.libraryName.isEmpty, demand.libraryName.utf8.count <= 255 else {
             throw WireError(.invalid, "the library's name should have 1 to 255 bytes")
         }
-        if demand.remote, demand.node == request.fromNode {
-            throw WireError(.invalid, "remote and the client's own node \(request.fromNode) exclude each other")
-        }
+        try checkNode(demand, of: request)
         if demand.cpus == 0 { demand.cpus = 1 }
         if demand.memory == .zero { demand.memory = .mebibytes(512) }
         if demand.slotCount == 0 { demand.slotCount = 16 }
@@ -115,18 +113,28 @@ extension ClusterPolicy {
         return demand
     }
 
+    func checkNode(_ demand: LeaseDemand, of request: LeaseRequest) throws(WireError) {
+        if demand.remote, demand.node == request.fromNode {
+            throw WireError(.invalid, "remote and the client's own node \(request.fromNode) exclude each other")
+        }
+    }
+
     private func checkSeconds(_ seconds: Double, _ what: String) throws(WireError) {
         guard seconds >= 0, seconds <= 1e9 else {
             throw WireError(.invalid, "\(what) is \(seconds) s; 0 (the default) to 1e9 is right")
         }
     }
 
-    private func checkLimits(of user: UserID, cpus: Int) throws(WireError) {
-        let held = leases.values.filter { $0.user == user && $0.endRequested == nil }
+    private func checkLimits(of user: UserID, _ demand: LeaseDemand) throws(WireError) {
+        let cpus = demand.cpus
+        let held = leases.values.filter { $0.user == user && $0.kind == demand.kind && $0.endRequested == nil }
         guard held.count < limits.leasesPerUser else {
             throw WireError(
-                .tooMany, "uid \(user) holds \(held.count) leases, and lease.per_user is \(limits.leasesPerUser)")
+                .tooMany,
+                "uid \(user) holds \(held.count) leases of \(demand.kind), and lease.per_user is \(limits.leasesPerUser)"
+            )
         }
+        if demand.kind == .memory { return try checkMemoryLimit(of: user, demand, held) }
         let cores = held.reduce(0) { $0 + $1.cpus }
         guard cores + cpus <= limits.coresPerUser else {
             throw WireError(

@@ -4,15 +4,21 @@ public import FallowWire
 extension ClusterPolicy {
     /// What may be granted on a node now: its offer, less what is granted and not yet shown by it.
     public func available(on name: NodeName, now: Timestamp) -> Offer {
-        guard let node = nodes[name], !node.silent, now - node.receivedAt <= limits.silentAfter else { return Offer() }
-        if let slurm = slurmNodes?[name], !slurm.mayLend { return Offer() }
-        if let start = plannedStarts[name], start > now, start - now < limits.termMinimum { return Offer() }
+        guard isOpen(name, now: now), let node = nodes[name] else { return Offer() }
         var offer = node.report.offer
         for lease in leases.values where lease.node == name && lease.phase != .running {
             offer.cores -= lease.cpus
-            offer.memory -= lease.memory
+            offer.memory -= lease.footprint
         }
         return Offer(cores: max(0, offer.cores), memory: max(.zero, offer.memory))
+    }
+
+    /// Whether anything may be granted on a node at all.
+    func isOpen(_ name: NodeName, now: Timestamp) -> Bool {
+        guard let node = nodes[name], !node.silent, now - node.receivedAt <= limits.silentAfter else { return false }
+        if let slurm = slurmNodes?[name], !slurm.mayLend { return false }
+        if let start = plannedStarts[name], start > now, start - now < limits.termMinimum { return false }
+        return true
     }
 
     /// The node for a demand: the one it names; else the client's own, since shared memory is the fastest; else the one

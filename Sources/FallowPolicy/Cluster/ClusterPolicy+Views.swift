@@ -20,6 +20,7 @@ extension ClusterPolicy {
                 version: node.report.version, cores: node.report.cores, memory: node.report.memory,
                 allocatedCores: slurm.map { allocatedCores($0) } ?? reportedCores(node.report),
                 leasedCores: held.reduce(0) { $0 + $1.cpus }, leasedMemory: held.reduce(.zero) { $0 + $1.memory },
+                donatedMemory: held.reduce(.zero) { $1.kind == .memory ? $0 + $1.memory : $0 },
                 offer: available(on: name, now: now), withheldReason: withheldReason(on: name, now: now),
                 switches: node.report.switches)
         }
@@ -37,7 +38,8 @@ extension ClusterPolicy {
     public func leaseViews() -> [LeaseView] {
         leases.values.sorted(by: order).map { lease in
             LeaseView(
-                leaseID: lease.leaseID, user: lease.user, node: lease.node, clientNode: lease.clientNode,
+                leaseID: lease.leaseID, kind: lease.kind, user: lease.user, node: lease.node,
+                clientNode: lease.clientNode,
                 cpus: lease.cpus, memory: lease.memory, grantedAt: lease.grantedAt, termEnds: lease.termEnds,
                 endedAt: nil, reason: nil, detail: nil, beneath: lease.report?.beneath,
                 usedCoreSeconds: lease.report?.usedCoreSeconds ?? 0, libraryName: lease.libraryName)

@@ -94,6 +94,7 @@ public struct ClusterPolicy: Sendable {
             let first = lease.phase != .running
             lease.phase = .running
             lease.report = report
+            lease.kind = report.kind
             lease.cpus = report.cores.isEmpty ? lease.cpus : report.cores.count
             lease.memory = report.memory
             lease.termEnds = report.termEnds
@@ -115,7 +116,7 @@ public struct ClusterPolicy: Sendable {
             return []
         }
         let lease = ClusterLease(
-            leaseID: report.leaseID, requestID: 0, user: report.user, node: node, clientNode: node,
+            leaseID: report.leaseID, kind: report.kind, requestID: 0, user: report.user, node: node, clientNode: node,
             cpus: report.cores.count, memory: report.memory, libraryName: report.libraryName,
             grantedAt: report.startedAt, termEnds: report.termEnds, phase: .running, report: report)
         leases[lease.leaseID] = lease

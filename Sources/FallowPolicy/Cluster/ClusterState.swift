@@ -10,12 +10,16 @@ public struct ClusterLease: Sendable, Hashable {
         case running
     }
     public var leaseID: LeaseID
+    public var kind: LeaseKind
     public var requestID: UInt64
     public var user: UserID
     public var node: NodeName
     public var clientNode: NodeName
     public var cpus: Int
+    /// With `kind` memory: what the borrower can use.
     public var memory: ByteCount
+    /// What memory it was granted from; nil: not known here.
+    public var grantedPool: LendingPool?
     public var libraryName: String
     public var grantedAt: Timestamp
     public var termEnds: Timestamp
@@ -26,17 +30,20 @@ public struct ClusterLease: Sendable, Hashable {
     public var report: LeaseReport?
 
     public init(
-        leaseID: LeaseID, requestID: UInt64, user: UserID, node: NodeName, clientNode: NodeName, cpus: Int,
-        memory: ByteCount, libraryName: String, grantedAt: Timestamp, termEnds: Timestamp, phase: Phase,
-        endRequested: LeaseEnd? = nil, report: LeaseReport? = nil
+        leaseID: LeaseID, kind: LeaseKind = .functions, requestID: UInt64, user: UserID, node: NodeName,
+        clientNode: NodeName, cpus: Int, memory: ByteCount, grantedPool: LendingPool? = nil, libraryName: String,
+        grantedAt: Timestamp, termEnds: Timestamp, phase: Phase, endRequested: LeaseEnd? = nil,
+        report: LeaseReport? = nil
     ) {
         self.leaseID = leaseID
+        self.kind = kind
         self.requestID = requestID
         self.user = user
         self.node = node
         self.clientNode = clientNode
         self.cpus = cpus
         self.memory = memory
+        self.grantedPool = grantedPool
         self.libraryName = libraryName
         self.grantedAt = grantedAt
         self.termEnds = termEnds
@@ -44,6 +51,15 @@ public struct ClusterLease: Sendable, Hashable {
         self.endRequested = endRequested
         self.report = report
     }
+
+    /// What it takes of its node's memory.
+    var footprint: ByteCount { demand.footprint }
+
+    /// What it would be asked for with.
+    var demand: LeaseDemand { LeaseDemand(kind: kind, cpus: cpus, memory: memory, libraryName: libraryName) }
+
+    /// What memory it lies in: as its node reports, else as it was granted; nil: not known.
+    var pool: LendingPool? { report.map { LendingPool(beneath: $0.beneath) } ?? grantedPool }
 }
 
 /// What the ledger must hear of; everything else is read from the state.

@@ -138,7 +138,7 @@ extension NodePolicy {
         for id in overdrawn(at: now) { reasons[id] = .reclaimed }
         let nothing = standstill(at: now) != nil
         for (id, lease) in leases {
-            let places = [lease.placement.coresBeneath, lease.placement.memoryBeneath]
+            let places = lease.placement.pools
             let isOff =
                 !rules.switches.unallocated && places.contains(nil)
                 || !rules.switches.lent && places.contains { $0 != nil }

@@ -28,7 +28,8 @@ extension NodePolicy {
             ? allCores.subtracting(allocatedCores).subtracting(withheld) : AbstractCoreSet()
         // Memory that did not come back from beneath a job that is gone is missing here.
         let stuck = stuckMemory { $0 == nil || jobs[$0!] == nil }
-        return Pool(job: nil, cores: cores, memory: max(.zero, rules.memory - allocatedMemory - stuck))
+        let memory = rules.memory - allocatedMemory - rules.unallocatedHeadroom - stuck
+        return Pool(job: nil, cores: cores, memory: max(.zero, memory))
     }
 
     /// What may be lent beneath a job; nil when it is suspended, or the plugin has not spoken of it.
@@ -58,7 +59,8 @@ extension NodePolicy {
         leases.values.reduce(into: [:]) { $0[$1.placement.memoryBeneath, default: .zero] += $1.placement.memory }
     }
 
-    /// Leases that stand where nothing may be lent any more, newest first where only some have to go.
+    /// Leases that stand where nothing may be lent any more. Where only some have to go: of donors the fewest that are
+    /// enough, since what they hold can be fetched again; then executors, newest first.
     func overdrawn(at now: Timestamp) -> [LeaseID] {
         guard !leases.isEmpty else { return [] }
         return overdrawn(pools(at: now)) { _ in true }
@@ -77,7 +79,7 @@ extension NodePolicy {
         for (id, lease) in leases {
             let place = lease.placement
             // What is not pinned may run on any CPU, so it stands only while no job is there.
-            let isLoose = !lease.isPinned && !jobs.isEmpty
+            let isLoose = !lease.isPinned && !place.cores.isEmpty && !jobs.isEmpty
             let isOff =
                 concerns(place.coresBeneath) && !place.cores.isEmpty
                 && !(pools[place.coresBeneath].map { place.cores.isSubset(of: $0.cores) } ?? false)
@@ -95,7 +97,13 @@ extension NodePolicy {
         for (job, demanded) in excess {
             var rest = demanded - (pools[job]?.memory ?? .zero)
             let standing = leases.filter { $0.value.placement.memoryBeneath == job && !going.contains($0.key) }
-            for id in newestFirst(standing.keys) where rest > .zero {
+            let donors = newestFirst(standing.keys).filter { standing[$0]?.placement.cores.isEmpty == true }
+                .map { (id: $0, memory: standing[$0]?.placement.memory ?? .zero) }.filter { $0.memory > .zero }
+            for id in Self.fewest(of: donors, freeing: rest) {
+                going.insert(id)
+                rest -= standing[id]?.placement.memory ?? .zero
+            }
+            for id in newestFirst(standing.keys) where rest > .zero && !going.contains(id) {
                 guard let memory = standing[id]?.placement.memory, memory > .zero else { continue }
                 going.insert(id)
                 rest -= memory

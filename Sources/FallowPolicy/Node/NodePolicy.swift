@@ -13,6 +13,8 @@ public struct NodePolicy: Sendable {
     public internal(set) var withheld: AbstractCoreSet = AbstractCoreSet()
     /// Where those things stood, their memory included.
     var withheldPlacements: [Placement] = []
+    /// Leases that are over and whose memory is being freed: not lent again before it is.
+    var reclaiming: [LeaseID: Placement] = [:]
     /// Whether abstract cores are known to be certain CPUs of the machine. Refuted, it tells of no lease where it runs.
     public var coresAreMapped: Bool {
         didSet {
@@ -96,9 +98,7 @@ public struct NodePolicy: Sendable {
         _ leaseID: LeaseID, user: UserID, cores: Int, memory: ByteCount, termEnds: Timestamp, now: Timestamp
     ) throws(NoRoom) -> Placement {
         guard cores >= 0, memory >= .zero else { throw NoRoom("\(cores) cores and \(memory) are no demand") }
-        if let standstill = standstill(at: now) { throw NoRoom(standstill) }
-        guard leases[leaseID] == nil else { throw NoRoom("lease \(leaseID) stands here already") }
-        guard termEnds > now else { throw NoRoom("the term of lease \(leaseID) is over") }
+        try checkMayOpen(leaseID, termEnds: termEnds, now: now)
         let free = freePools(at: now)
         guard let corePool = free.first(where: { $0.cores.count >= cores }) else {
             let most = free.map(\.cores.count).max() ?? 0
@@ -115,15 +115,27 @@ public struct NodePolicy: Sendable {
         let placement = Placement(
             cores: AbstractCoreSet(Array(corePool.cores).suffix(cores)), memory: memory,
             coresBeneath: corePool.job, memoryBeneath: memoryPool.job)
-        leases[leaseID] = StandingLease(
-            placement: placement, user: user, startedAt: now, termEnds: termEnds, isPinned: coresAreMapped)
-        leasedCores = leasedCores.union(placement.cores)
+        take(placement, for: leaseID, user: user, termEnds: termEnds, now: now)
         return placement
     }
 
-    /// The pools without what leases stand on.
-    private func freePools(at now: Timestamp) -> [Pool] {
-        let taken = takenMemory()
+    func checkMayOpen(_ leaseID: LeaseID, termEnds: Timestamp, now: Timestamp) throws(NoRoom) {
+        if let standstill = standstill(at: now) { throw NoRoom(standstill) }
+        guard leases[leaseID] == nil else { throw NoRoom("lease \(leaseID) stands here already") }
+        guard termEnds > now else { throw NoRoom("the term of lease \(leaseID) is over") }
+    }
+
+    mutating func take(
+        _ placement: Placement, for leaseID: LeaseID, user: UserID, termEnds: Timestamp, now: Timestamp
+    ) {
+        leases[leaseID] = StandingLease(
+            placement: placement, user: user, startedAt: now, termEnds: termEnds, isPinned: coresAreMapped)
+        leasedCores = leasedCores.union(placement.cores)
+    }
+
+    /// The pools without what leases stand on, and what has not come back yet.
+    func freePools(at now: Timestamp) -> [Pool] {
+        let taken = takenMemory().merging(returningMemory()) { $0 + $1 }
         return pools(at: now).map { pool in
             Pool(
                 job: pool.job, cores: pool.cores.subtracting(leasedCores),
@@ -132,9 +144,12 @@ public struct NodePolicy: Sendable {
     }
 
     /// A lease is gone from the node; its place is free, but for places withheld because something did not die.
-    public mutating func close(_ leaseID: LeaseID, stuck: Bool = false) {
+    ///
+    /// - Parameter reclaiming: its memory is still being freed; `reclaimed` says when that is done.
+    public mutating func close(_ leaseID: LeaseID, stuck: Bool = false, reclaiming isReclaiming: Bool = false) {
         guard let lease = leases.removeValue(forKey: leaseID) else { return }
         leasedCores = leasedCores.subtracting(lease.placement.cores)
+        if isReclaiming, !stuck { reclaiming[leaseID] = lease.placement }
         guard stuck else { return }
         withheld = withheld.union(lease.placement.cores)
         withheldPlacements.append(lease.placement)

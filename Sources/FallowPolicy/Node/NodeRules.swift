@@ -14,6 +14,9 @@ public struct NodeRules: Sendable {
     public var keepCores: Int
     public var memoryHeadroomPercent: Int
     public var memoryHeadroom: ByteCount
+    /// Of memory that no job holds, what is never lent, so that a job that starts need not wait for what is taken back; nil:
+    /// a twentieth of the node's, at least 1 GiB.
+    public var headroomOfUnallocated: ByteCount?
     /// Core ids are only counted, nothing is pinned: virtual nodes. Otherwise a mapping has to be proven first.
     public var coresAreLogical: Bool
     /// Slurm's view must be younger than this, or nothing is lent.
@@ -24,7 +27,8 @@ public struct NodeRules: Sendable {
     public init(
         cores: Int, memory: ByteCount, switches: LendingSwitches = LendingSwitches(), window: Duration = .seconds(60),
         keepCores: Int = 1, memoryHeadroomPercent: Int = 10, memoryHeadroom: ByteCount = .gibibytes(1),
-        coresAreLogical: Bool = false, viewMaximumAge: Duration = .seconds(30)
+        headroomOfUnallocated: ByteCount? = .zero, coresAreLogical: Bool = false,
+        viewMaximumAge: Duration = .seconds(30)
     ) {
         self.cores = max(0, min(cores, Self.coresMaximum))
         self.memory = memory
@@ -33,8 +37,14 @@ public struct NodeRules: Sendable {
         self.keepCores = keepCores
         self.memoryHeadroomPercent = memoryHeadroomPercent
         self.memoryHeadroom = memoryHeadroom
+        self.headroomOfUnallocated = headroomOfUnallocated
         self.coresAreLogical = coresAreLogical
         self.viewMaximumAge = viewMaximumAge
+    }
+
+    /// The same as an amount.
+    public var unallocatedHeadroom: ByteCount {
+        headroomOfUnallocated ?? max(ByteCount(memory.bytes / 20), .gibibytes(1))
     }
 
     /// More cores than this no node has here: the largest set that there is.
@@ -68,6 +78,9 @@ public struct Placement: Hashable, Sendable {
         self.coresBeneath = coresBeneath
         self.memoryBeneath = memoryBeneath
     }
+
+    /// Whose resources it stands in; nil in it: nobody's. A donor has no cores, so theirs do not count.
+    var pools: [JobID?] { cores.isEmpty && memory > .zero ? [memoryBeneath] : [coresBeneath, memoryBeneath] }
 }
 
 /// Why a lease cannot stand on the node now, in one sentence.

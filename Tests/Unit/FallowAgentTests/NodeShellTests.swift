@@ -18,7 +18,10 @@ final class ShellUnderTest: @unchecked Sendable {
     let loop: EventLoop
     private let folder: String
 
-    init(cores: Int = 8, memory: ByteCount = .gibibytes(8), parked: Int? = 0, executorPath: String? = nil) throws {
+    init(
+        cores: Int = 8, memory: ByteCount = .gibibytes(8), parked: Int? = 0, executorPath: String? = nil,
+        donorPath: String? = nil
+    ) throws {
         folder = FileManager.default.temporaryDirectory.path + "/fallow-shell-\(UInt32.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         var settings = Settings()
@@ -28,6 +31,8 @@ final class ShellUnderTest: @unchecked Sendable {
         settings.lendLent = true
         settings.coreMapping = .logical
         settings.executorPath = executorPath ?? ExecutorUnderTest.path
+        settings.donorPath =
+            donorPath ?? URL(fileURLWithPath: ExecutorUnderTest.path).deletingLastPathComponent().path + "/fallow-donor"
         settings.executorParked = parked
         settings.runtimeDirectory = folder
         settings.stateDirectory = folder
@@ -59,8 +64,9 @@ final class ShellUnderTest: @unchecked Sendable {
         on { shell in
             shell.revoke(shell.leaseIDs, .agentGone)
             shell.parking.close()
+            shell.donors.close()
         }
-        for _ in 0..<500 where on({ !$0.dying.isEmpty || $0.parking.birthCount > 0 }) { usleep(10_000) }
+        for _ in 0..<500 where on({ !$0.dying.isEmpty || $0.unfinished > 0 }) { usleep(10_000) }
         loop.stop()
         try shell.tree.destroy()
         try FileManager.default.removeItem(atPath: folder)

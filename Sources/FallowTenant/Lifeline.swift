@@ -1,15 +1,15 @@
-internal import FallowWire
+package import FallowWire
 internal import Glibc
-internal import Synchronization
+package import Synchronization
 
-/// The executor lives as long as the agent's end of the control socket: whatever the workers are doing, its end is ours.
-enum Lifeline {
+/// The process lives as long as the agent's end of the control socket: whatever the workers are doing, its end is ours.
+package enum Lifeline {
     /// What is done before the process ends itself; brief.
-    static let lastWord = Mutex<(@Sendable () -> Void)?>(nil)
+    package static let lastWord = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Starts a thread that ends the process (by `_exit`, so that no destructor of the user's can delay it) when the socket
     /// ends. Packets that come meanwhile mean nothing and are dropped.
-    static func watch(_ descriptor: Int32) throws(WireError) {
+    package static func watch(_ descriptor: Int32) throws(WireError) {
         _ = try WorkerThread(name: "lifeline") {
             while true {
                 var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -20,7 +20,7 @@ enum Lifeline {
             }
             lastWord.withLock { $0?() }
             hangUp()
-            _exit(ExecutorExit.lifelineEnded.rawValue)
+            _exit(TenantExit.lifelineEnded.rawValue)
         }
     }
 
@@ -31,8 +31,8 @@ enum Lifeline {
     }
 }
 
-/// What an executor's exit code says.
-enum ExecutorExit: Int32 {
+/// What the exit code of an executor or a donor says.
+package enum TenantExit: Int32 {
     /// The clients left.
     case served = 0
     /// The assignment could not be carried out; the report said why.

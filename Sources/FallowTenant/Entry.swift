@@ -1,35 +1,35 @@
 internal import CLinux
-internal import FallowModel
-internal import FallowWire
+package import FallowModel
+package import FallowWire
 internal import Glibc
 
-/// How a parked executor becomes its user. Nothing of the user's has run in it before, and nothing of ours runs with
+/// How a process that fallowd started becomes whom it is to be: an executor its user, a donor the donors' user. Nothing of the user's has run in it before, and nothing of ours runs with
 /// more than the user's rights afterwards. The order is written down in docs/architecture.md.
-enum Entry {
+package enum Entry {
     /// Enters the lease. Call it while this thread is the only one.
     /// - Throws: `.internalError` with the step that failed. The process must end then: it is neither root's nor the user's.
-    static func take(_ entry: ExecutorEntry, cpus: MachineCPUSet, leaseID: LeaseID) throws(WireError) {
-        guard entry.uid != .root else { throw WireError(.refused, "functions never run as root") }
+    package static func take(_ entry: ExecutorEntry, cpus: MachineCPUSet, leaseID: LeaseID) throws(WireError) {
+        guard entry.uid != .root else { throw WireError(.refused, "nothing of a lease runs as root") }
         try checkCgroups(entry.cgroups, own: ownCgroups())
         var failure = clinux_spawn_failure()
         let result = withIdentity(entry, cpus) { clinux_identity_take($0, &failure) }
         guard result == 0 else {
             throw WireError(
                 .internalError,
-                "the executor cannot enter its lease: \(step(failure)): \(String(cString: strerror(failure.error)))")
+                "the process cannot enter its lease: \(step(failure)): \(String(cString: strerror(failure.error)))")
         }
         for (name, value) in [
             ("HOME", entry.home), ("USER", entry.name), ("LOGNAME", entry.name), ("FALLOW_LEASE", "\(leaseID)"),
         ] { setenv(name, value, 1) }
         // With the user's own rights: root may not be able to enter a home on NFS.
-        guard chdir("/") == 0 else { throw WireError(.internalError, "the executor cannot enter '/'") }
+        guard chdir("/") == 0 else { throw WireError(.internalError, "the process cannot enter '/'") }
     }
 
     /// Whether the process is where its limits are: in the lease's cgroup of every hierarchy that the agent uses.
     /// - Parameters:
     ///   - expected: a controller's name, or nothing for cgroup v2, and how the path ends.
     ///   - own: the text of /proc/self/cgroup.
-    static func checkCgroups(_ expected: [String: String], own: String) throws(WireError) {
+    package static func checkCgroups(_ expected: [String: String], own: String) throws(WireError) {
         var paths: [Substring: Substring] = [:]
         for line in own.split(separator: "\n") {
             // 4:cpu,cpuacct:/path - the path itself may hold colons.
@@ -44,7 +44,7 @@ enum Entry {
             guard let path = paths[controller[...]], path.hasSuffix(end) else {
                 throw WireError(
                     .internalError,
-                    "the executor is not in its lease's cgroup: '\(controller)' is "
+                    "the process is not in its lease's cgroup: '\(controller)' is "
                         + "'\(paths[controller[...]] ?? "missing")' instead of '…\(end)'")
             }
         }

@@ -1,17 +1,17 @@
 internal import FallowLocal
 internal import FallowModel
-internal import FallowWire
+package import FallowWire
 internal import FoundationEssentials
 internal import Glibc
 
-/// The executor's end of its control socket: one assignment in, one report out.
-struct ControlChannel {
+/// The end of the control socket that executors and donors have: one assignment in, reports out.
+package struct ControlChannel {
     static let largestPacketBytes = 65_536
 
     private let connection: LocalConnection
 
     /// Takes over the descriptor that the agent passed.
-    init(descriptor: Int32) throws(WireError) {
+    package init(descriptor: Int32) throws(WireError) {
         do {
             connection = try LocalConnection(adopting: descriptor, type: .seqpacket)
         } catch {
@@ -23,15 +23,17 @@ struct ControlChannel {
     }
 
     /// For the lifeline, once nothing else is received here.
-    var descriptor: Int32 { connection.descriptor }
+    package var descriptor: Int32 { connection.descriptor }
 
-    /// Whether something has come.
-    var hasPacket: Bool { connection.waitReadable(timeout: .zero) }
+    /// Whether something has come, or the agent has left.
+    package var hasPacket: Bool { connection.waitReadable(timeout: .zero) }
 
     /// Waits for the assignment, as long as the agent holds the other end, and takes it with its descriptors, which the caller owns.
     /// - Throws: `.unavailable` when the agent left; `.invalid` when what came is no assignment.
-    func receiveAssignment() throws(WireError) -> (ExecutorAssignment, descriptors: [Int32]) {
-        while !connection.waitReadable(timeout: .seconds(86_400)) {}
+    package func receive<Assignment: Decodable>(
+        _ type: Assignment.Type
+    ) throws(WireError) -> (Assignment, descriptors: [Int32]) {
+        wait()
         let packet = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.largestPacketBytes, alignment: 16)
         defer { packet.deallocate() }
         let count: Int
@@ -47,15 +49,18 @@ struct ControlChannel {
             throw WireError(.invalid, "the assignment cannot be received: \(error)")
         }
         do {
-            return (try JSONDecoder().decode(ExecutorAssignment.self, from: Data(packet[..<count])), descriptors)
+            return (try JSONDecoder().decode(type, from: Data(packet[..<count])), descriptors)
         } catch {
             for descriptor in descriptors { close(descriptor) }
-            throw WireError(.invalid, "the assignment is not the JSON of an ExecutorAssignment: \(error)")
+            throw WireError(.invalid, "the assignment is not the JSON of one (\(type)): \(error)")
         }
     }
 
-    /// Encodes and decodes an assignment as it will come.
-    static func rehearse() {
+    /// Sleeps until something has come, or the agent has left.
+    package func wait() { while !connection.waitReadable(timeout: .seconds(86_400)) {} }
+
+    /// Encodes and decodes an executor's assignment as it will come.
+    package static func rehearse() {
         let sample = ExecutorAssignment(
             leaseID: LeaseID(1), secret: "", workers: 1, cpus: MachineCPUSet([0]), transport: .shm, bindAddress: "",
             slotCount: 1, inputBytes: 1, outputBytes: 1, libraryName: "", pollMicroseconds: 1,
@@ -67,7 +72,7 @@ struct ControlChannel {
     }
 
     /// Sends the report. Best effort: an agent that is gone is the lifeline's business.
-    func send(_ report: ExecutorReport) {
+    package func send(_ report: ExecutorReport) {
         guard let bytes = try? JSONEncoder().encode(report) else { return }
         _ = try? connection.send([UInt8](bytes))
     }

@@ -1,15 +1,15 @@
 internal import CLinux
 internal import FallowModel
-internal import FallowWire
+package import FallowWire
 internal import Glibc
 
 /// A joinable thread with a name, pinned to a CPU when one is given.
-struct WorkerThread {
+package struct WorkerThread {
     private let identity: UInt64
 
     /// Starts a thread that runs `body` once.
     /// - Throws: `.internalError` with a sentence: no such CPU, or one that this process may not use.
-    init(name: String, cpu: Int? = nil, _ body: @escaping @Sendable () -> Void) throws(WireError) {
+    package init(name: String, cpu: Int? = nil, _ body: @escaping @Sendable () -> Void) throws(WireError) {
         let context = Unmanaged.passRetained(Body(body))
         var identity: UInt64 = 0
         let result = clinux_thread_start(
@@ -25,7 +25,7 @@ struct WorkerThread {
     }
 
     /// Blocks until the body has returned. Once only.
-    func join() { _ = clinux_thread_join(identity) }
+    package func join() { _ = clinux_thread_join(identity) }
 
     private final class Body: Sendable {
         let run: @Sendable () -> Void

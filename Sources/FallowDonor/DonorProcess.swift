@@ -1,0 +1,67 @@
+internal import FallowModel
+internal import FallowTenant
+internal import FallowWire
+internal import Glibc
+internal import TransportShm
+
+/// The life of a fallow-donor: take an assignment, become the donors' user, have the memory allocated, report, sleep.
+///
+/// Over shared memory it serves nobody: it is there so that the memory is charged to its cgroup, and goes when that is
+/// killed. One thread, no descriptor of the borrower's, nothing mapped. Limits and terms are the cgroup's and the agent's.
+public enum DonorProcess {
+    /// Runs in this process until the agent's end of the control socket closes.
+    ///
+    /// - Parameter controlDescriptor: one end of a `SOCK_SEQPACKET` pair whose other end the agent holds.
+    /// - Returns: the process's exit code (`TenantExit`).
+    public static func run(controlDescriptor: Int32) -> Int32 {
+        Temper.settle()
+        let channel: ControlChannel
+        do throws(WireError) {
+            channel = try ControlChannel(descriptor: controlDescriptor)
+        } catch {
+            say(error.message)
+            return TenantExit.noAssignment.rawValue
+        }
+        do throws(WireError) {
+            let (assignment, descriptors) = try channel.receive(DonorAssignment.self)
+            return try serve(assignment, descriptors, channel).rawValue
+        } catch {
+            guard error.code != .unavailable else { return TenantExit.noAssignment.rawValue }
+            say(error.message)
+            channel.send(ExecutorReport(error: error))
+            return TenantExit.unusable.rawValue
+        }
+    }
+
+    private static func serve(
+        _ assignment: DonorAssignment, _ descriptors: [Int32], _ channel: ControlChannel
+    ) throws(WireError) -> TenantExit {
+        guard descriptors.count == 1 else {
+            throw WireError(
+                .invalid, "a donor's assignment carries its memory file, not \(descriptors.count) descriptors")
+        }
+        guard assignment.transport == .shm else {
+            throw WireError(.invalid, "this donor lends over shared memory alone, not over \(assignment.transport)")
+        }
+        try Entry.take(assignment.entry, cpus: MachineCPUSet(), leaseID: assignment.leaseID)
+        channel.send(ExecutorReport(hasEntered: true))
+        let began = ContinuousClock.now
+        let memory: DonorMemory
+        do throws(ShmArenaError) {
+            memory = try DonorMemory(adopting: descriptors[0], capacityBytes: assignment.capacityBytes)
+            guard try Allocation.run(memory, assignment, channel) else { return .lifelineEnded }
+        } catch { throw WireError(.internalError, "the donor's memory: \(error)") }
+        let spent = ContinuousClock.now - began
+        channel.send(ExecutorReport(microseconds: ["allocating": Int(spent.nanoseconds / 1000)]))
+        channel.wait()
+        // The agent is gone, or has closed the lease; where it lives it has killed this process first. Silence means off: a
+        // borrower that holds the file must not hold the memory.
+        memory.markEnded(LeaseEnd.agentGone.number)
+        try? memory.reclaim()
+        return .lifelineEnded
+    }
+
+    private static func say(_ message: String) {
+        _ = "fallow-donor: \(message)\n".withCString { write(2, $0, strlen($0)) }
+    }
+}

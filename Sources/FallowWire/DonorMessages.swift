@@ -1,0 +1,57 @@
+public import FallowModel
+
+/// What an agent tells a donor over its control socket (descriptor 3, a Unix SOCK_SEQPACKET pair): one JSON object in one
+/// packet, which carries the memory file's descriptor. The donor answers with `ExecutorReport`s.
+public struct DonorAssignment: Codable, Sendable {
+    public var leaseID: LeaseID
+    /// The lease's secret in hexadecimal: 32 bytes.
+    public var secret: String
+    /// Bytes that the borrower can use: the file's, less its control page.
+    public var capacityBytes: Int
+    /// Whether to ask for huge pages, where the kernel has them for shared memory.
+    public var hugePages: Bool
+    public var transport: TransportKind
+    /// With `fabric`: the address to listen on, without a port.
+    public var bindAddress: String?
+    /// Whom to become first.
+    public var entry: ExecutorEntry
+
+    public init(
+        leaseID: LeaseID, secret: String, capacityBytes: Int, hugePages: Bool, transport: TransportKind,
+        bindAddress: String?, entry: ExecutorEntry
+    ) {
+        self.leaseID = leaseID
+        self.secret = secret
+        self.capacityBytes = capacityBytes
+        self.hugePages = hugePages
+        self.transport = transport
+        self.bindAddress = bindAddress
+        self.entry = entry
+    }
+}
+
+extension LeaseDemand {
+    /// What a donor uses besides what it lends: its program, its page tables, what the kernel keeps for its cgroup.
+    /// Measured at 3 to 5 MiB with 64 MiB and with 2 GiB lent (docs/performance.md).
+    public static let donorNeeds = ByteCount.mebibytes(8)
+
+    /// The most that one donor lends: each is taken back whole. More memory is more donors.
+    public static let largestDonor = ByteCount.gibibytes(4)
+    /// The least: each costs a process and a cgroup.
+    public static let smallestDonor = ByteCount.mebibytes(1)
+
+    /// What is wrong with a demand for memory, in one sentence; nil when nothing is.
+    public var donorComplaint: String? {
+        guard memory >= Self.smallestDonor, memory <= Self.largestDonor, memory.bytes % 4096 == 0 else {
+            return "a donor lends \(Self.smallestDonor) to \(Self.largestDonor) in whole pages of 4 KiB, not \(memory)"
+                + " (\(memory.bytes) bytes): ask for several"
+        }
+        guard avoid?.count ?? 0 <= Self.avoidedAtMost else {
+            return "\(avoid?.count ?? 0) leases are to be avoided; up to \(Self.avoidedAtMost) can be"
+        }
+        return nil
+    }
+
+    /// What the lease takes of its node's memory.
+    public var footprint: ByteCount { kind == .memory ? memory + Self.donorNeeds : memory }
+}
