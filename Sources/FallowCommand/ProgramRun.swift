@@ -58,9 +58,9 @@ struct ProgramRun {
             poll(&watched, handle >= 0 ? 1 : 0, Self.lookMilliseconds)
             var value: Int32 = 0
             switch clinux_reap(child, &value) {
-            case CLINUX_EXIT_CODE: return value
-            case CLINUX_EXIT_SIGNAL: return 128 + value
-            case CLINUX_EXIT_RUNNING: break
+            case Int32(CLINUX_EXIT_CODE): return value
+            case Int32(CLINUX_EXIT_SIGNAL): return 128 + value
+            case Int32(CLINUX_EXIT_RUNNING): break
             default: return 255
             }
             if let killAt, .now >= killAt { kill(child, SIGKILL) }

@@ -32,7 +32,7 @@ enum RunnableProgram {
         var status = stat()
         guard stat(path, &status) == 0 else { throw RunRefusal(RunRefusal.notFound, "there is no program \(path)") }
         func refuse(_ why: String) -> RunRefusal { RunRefusal(RunRefusal.notRunnable, "\(name): \(path) \(why)") }
-        if status.st_mode & (S_ISUID | S_ISGID) != 0 || getxattr(path, "security.capability", nil, 0) > 0 {
+        if status.st_mode & (S_ISUID | S_ISGID) != 0 || clinux_file_has_capabilities(path) != 0 {
             throw refuse("is setuid, setgid or has capabilities, and takes no library from its user")
         }
         guard let head = FileHead(path) else { throw refuse("cannot be read") }

@@ -16,17 +16,14 @@ extension SharedFile {
 
 /// The second copy of durable memory: a file without a name, gone with this process and the program.
 enum ScratchFile {
-    /// Linux's number of tmpfs (statfs(2)).
-    private static let tmpfs = 0x0102_1994
-
     /// All of its blocks are there at once, so that no later write finds the disk full.
     static func open(in folder: String, bytes: Int) throws(RunRefusal) -> SharedFile {
         func refusal(_ why: String) -> RunRefusal {
             RunRefusal(RunRefusal.noMemory, "--durable cannot keep its copy in \(folder): \(why)")
         }
-        var kind = statfs()
-        guard statfs(folder, &kind) == 0 else { throw refusal(String(cString: strerror(errno))) }
-        guard Int(kind.f_type) != tmpfs else {
+        let isMemory = clinux_folder_is_memory(folder)
+        guard isMemory >= 0 else { throw refusal(String(cString: strerror(-isMemory))) }
+        guard isMemory == 0 else {
             throw refusal("it is memory of this node (tmpfs); name a folder on a disk with --scratch")
         }
         let descriptor = Glibc.open(folder, O_RDWR | O_CLOEXEC | temporaryFile, 0o600)

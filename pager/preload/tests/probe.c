@@ -136,7 +136,6 @@ static void *drain(void *argument)
 	while ((some = read(pair[0], buffer, sizeof buffer)) > 0)
 		for (ssize_t i = 0; i < some; i++)
 			sum += (unsigned char)buffer[i];
-	*(uint64_t *)(void *)buffer = sum;
 	return (void *)(uintptr_t)sum;
 }
 
@@ -331,7 +330,7 @@ static void lose(void)
 {
 	uint64_t *words = malloc(size);
 	fill(words);
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 60; round++) {
 		verify(words);
 		usleep(20000);
 	}
