@@ -39,7 +39,7 @@ build: $(STAMPS)/deps plugin pager ## build everything for release
 plugin: $(STAMPS)/deps ## build the Slurm plugin alone
 	+@$(MAKE) --no-print-directory -C slurm-plugin PLUGIN_BUILD=$(CURDIR)/.build/plugin
 
-pager: $(STAMPS)/deps ## build libfallow-pager alone
+pager: $(STAMPS)/deps ## build libfallow-pager and libfallow-preload alone
 	+@$(MAKE) --no-print-directory -C pager PAGER_BUILD=$(CURDIR)/.build/pager
 
 examples: build ## build the example programs and functions
@@ -84,6 +84,7 @@ install: build ## install to DESTDIR and prefix
 	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
 	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-pager.so.1
 	ln -sf libfallow-pager.so.1 $(DESTDIR)$(libdir)/libfallow-pager.so
+	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-preload.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) pager/include/fallow_pager.h
 	install -D -m 644 -t $(DESTDIR)$(includedir) Sources/CFallow/include/fallow.h
 	install -D -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so
@@ -93,7 +94,7 @@ uninstall: ## remove what install installed; the site's own configuration stays
 	rm -f $(DESTDIR)$(bindir)/fallow $(DESTDIR)$(sbindir)/fallowd $(DESTDIR)$(sbindir)/fallowctld
 	rm -f $(DESTDIR)$(libexecdir)/fallow-donor
 	rm -f $(DESTDIR)$(libexecdir)/fallow-executor $(DESTDIR)$(libdir)/libfallow.so $(DESTDIR)$(libdir)/libfallow.so.0
-	rm -f $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
+	rm -f $(DESTDIR)$(libdir)/libfallow-preload.so $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
 	rm -f $(DESTDIR)$(includedir)/fallow.h $(DESTDIR)$(SLURM_PLUGIN_DIR)/spank_fallow.so
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
 	.ci/install-site --remove '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'

@@ -143,7 +143,7 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "TransportVerbs", argumentParser, subprocess, histogram,
+                "TransportShm", "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.

@@ -7,7 +7,7 @@ public struct FallowCommand: AsyncParsableCommand {
         version: "fallow \(fallowVersion)",
         subcommands: [
             StatusCommand.self, NodesCommand.self, JobsCommand.self, LeasesCommand.self, InvokeCommand.self,
-            ReportCommand.self, EnableCommand.self, DisableCommand.self, DoctorCommand.self,
+            RunCommand.self, ReportCommand.self, EnableCommand.self, DisableCommand.self, DoctorCommand.self,
         ])
 
     public init() {}

@@ -74,10 +74,12 @@ struct fallow_shm_settings {
 	/* Holes are zeros, as in a new sparse file. Without this a hole is a page that was taken away: an error (ENODATA).
 	 * Looking costs one system call a block; with a reclaimed word it is not needed and not done. */
 	bool holes_are_zeros;
+	bool takes_over;      /* the descriptors themselves are used, and closed at the end; with an error some are closed */
+	uint64_t data_offset; /* where in each file the data begin, a multiple of the page; what lies before is left alone */
 };
 
 /* Makes a source of memory files. Signal-safe in the sense above; a truncated file is ENODATA, a set word EOWNERDEAD.
- * Errors: EINVAL (no file, empty file, bad stripe), EPERM (seal missing), EMFILE, ENOMEM. */
+ * Errors: EINVAL (no file, empty file, bad stripe or offset), EPERM (seal missing), EMFILE, ENOMEM. */
 int fallow_shm_source_open(const struct fallow_shm_settings *settings, struct fallow_source *source);
 
 /* Gives back what the source holds. No region may use it any more. */
@@ -156,6 +158,11 @@ int fallow_region_flush(struct fallow_region *region);
 
 /* Asks for a range to be read in the background; a hint: nothing is promised and nothing waits. EINVAL: outside. */
 int fallow_region_prefetch(struct fallow_region *region, uint64_t offset, uint64_t length);
+
+/* Forgets what the range holds, without writing it back: the next touch reads the source anew, and unreadable ranges are tried
+ * again. Both ends are multiples of the block (or the region's end). Nobody may be touching the range. Errors: EINVAL;
+ * EBUSY: something of it is pinned; ETIMEDOUT. With an error a part may be forgotten. */
+int fallow_region_discard(struct fallow_region *region, uint64_t offset, uint64_t length);
 
 #define FALLOW_PIN_READ 0x0u
 #define FALLOW_PIN_WRITE 0x1u /* system calls or devices will write there: the range counts as changed until unpinned */

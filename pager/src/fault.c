@@ -94,8 +94,10 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 		struct block *block = &region->blocks[index + i];
 		if (block->state != ABSENT)
 			continue;
-		if (fallow_room_left(pager) <= pager->slot_count / 8 || !fallow_room_take(pager, &loads[count].slot))
+		if (fallow_room_left(pager) <= pager->slot_count / 8 || !fallow_room_take(pager, &loads[count].slot)) {
+			pager->room_is_scarce = true;
 			break;
+		}
 		loads[count++].block = block;
 	}
 	for (size_t i = 0; i < count; i++)

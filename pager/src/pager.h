@@ -113,6 +113,9 @@ struct fallow_pager {
 	uint32_t starved_count;
 	uint64_t write_pause_ns, write_retry_ns; /* after failed write-backs: how long to leave it, and until when */
 	bool stopping, evict_wanted;
+	/* room.c: how many blocks eviction makes room for, and what that is judged by. */
+	uint64_t room_goal, judged_hits, judged_needs, judged_waits;
+	bool room_is_scarce; /* read-ahead was refused */
 	pthread_t service_thread, handlers[16];
 	uint32_t handler_count;
 	bool has_service;
@@ -187,6 +190,8 @@ void fallow_room_give(struct fallow_pager *pager, uint16_t slot);
 void fallow_room_empty(struct fallow_pager *pager, uint16_t slot);
 /* Blocks that could be loaded without evicting. */
 uint64_t fallow_room_left(const struct fallow_pager *pager);
+/* Fits the goal of eviction to what faults have asked for lately. */
+void fallow_room_judge(struct fallow_pager *pager);
 /* Has the service thread make room when there is little. */
 void fallow_room_watch(struct fallow_pager *pager);
 

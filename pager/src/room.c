@@ -67,9 +67,38 @@ uint64_t fallow_room_left(const struct fallow_pager *pager)
 	return pager->spare_count + (pager->cap_blocks - pager->used_blocks) + pager->clean.count;
 }
 
+/* When nearly every fault is on a block that had just been taken out, what is in use fits into the cap: taking more out, and storing
+ * it, is wasted. Then little room is made; as soon as blocks come from the source, or wait, much. */
+void fallow_room_judge(struct fallow_pager *pager)
+{
+	const struct fallow_pager_statistics *statistics = &pager->statistics;
+	uint64_t most = (pager->slot_count * 3 + 3) / 4, least = pager->slot_count / 6 + 4;
+	uint64_t hits = statistics->standby_hits - pager->judged_hits;
+	uint64_t needs = statistics->fetched_blocks + statistics->readahead_blocks - pager->judged_needs;
+	uint64_t waits = statistics->waits_for_room - pager->judged_waits;
+	if (pager->room_goal == 0)
+		pager->room_goal = most;
+	if (hits + needs < pager->slot_count / 4 + 8 && waits == 0 && !pager->room_is_scarce)
+		return;
+	if (pager->room_is_scarce || needs * 4 > hits)
+		pager->room_goal *= 2;
+	else if (hits > needs * 8)
+		pager->room_goal /= 2;
+	if (pager->room_goal < least)
+		pager->room_goal = least;
+	if (pager->room_goal > most)
+		pager->room_goal = most;
+	pager->judged_hits += hits;
+	pager->judged_needs += needs;
+	pager->judged_waits += waits;
+	pager->room_is_scarce = false;
+}
+
 void fallow_room_watch(struct fallow_pager *pager)
 {
-	if (pager->evict_wanted || fallow_room_left(pager) >= (pager->slot_count + 1) / 2)
+	if (pager->room_goal == 0)
+		fallow_room_judge(pager);
+	if (pager->evict_wanted || fallow_room_left(pager) >= (pager->room_goal * 2 + 2) / 3)
 		return;
 	pager->evict_wanted = true;
 	fallow_change_tell(&pager->service);

@@ -10,12 +10,14 @@ enum { WISH_BATCH = 8 };
 /* With the lock held. Has blocks leave until enough room is left. Returns whether it got anywhere. */
 static bool make_room(struct fallow_pager *pager)
 {
-	uint64_t enough = (pager->slot_count * 3 + 3) / 4, coming;
+	uint64_t enough, coming;
 	bool moved = false;
 	/* Those who wait in the kernel cannot ask again. */
 	pager->evict_wanted |= pager->starved_count > 0;
 	if (!pager->evict_wanted)
 		return false;
+	fallow_room_judge(pager);
+	enough = pager->room_goal;
 	coming = fallow_room_left(pager) + pager->dirty.count;
 	if (coming < enough)
 		moved = fallow_detach(pager, (size_t)(enough - coming)) > 0;
@@ -43,6 +45,7 @@ static bool grant_wish(struct fallow_pager *pager)
 		if (block->state == ABSENT) {
 			if (fallow_room_left(pager) <= pager->slot_count / 8 || !fallow_room_take(pager, &loads[count].slot)) {
 				wish->count = 0;
+				pager->room_is_scarce = true;
 				break;
 			}
 			block->state = LOADING;

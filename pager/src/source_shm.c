@@ -14,10 +14,11 @@ enum { FILES_MAX = 1024, STRIPE_DEFAULT = 65536 };
 struct shm {
 	size_t count;
 	uint64_t stripe;
+	uint64_t data_offset;
 	bool holes_are_zeros;
 	struct file {
 		int descriptor;
-		uint64_t size;
+		uint64_t size; /* of the data */
 		unsigned char *mapping; /* to ask mincore about, never to touch; NULL where nobody asks */
 		const uint32_t *reclaimed;
 	} files[];
@@ -33,10 +34,10 @@ struct part {
 static struct part part_at(const struct shm *shm, uint64_t offset, size_t length)
 {
 	if (shm->count == 1)
-		return (struct part){&shm->files[0], offset, length};
+		return (struct part){&shm->files[0], shm->data_offset + offset, length};
 	uint64_t stripe = offset / shm->stripe, within = offset % shm->stripe;
 	uint64_t left = shm->stripe - within;
-	return (struct part){&shm->files[stripe % shm->count], stripe / shm->count * shm->stripe + within,
+	return (struct part){&shm->files[stripe % shm->count], shm->data_offset + stripe / shm->count * shm->stripe + within,
 			     left < length ? (size_t)left : length};
 }
 
@@ -124,7 +125,7 @@ static int shm_confirm(void *context, struct fallow_extent *extents, size_t coun
 	return for_parts(context, extents, count, LOOK);
 }
 
-static int add_file(struct shm *shm, int descriptor, const uint32_t *reclaimed)
+static int add_file(struct shm *shm, int descriptor, bool takes_over, const uint32_t *reclaimed)
 {
 	struct stat status;
 	int seals = fcntl(descriptor, F_GET_SEALS);
@@ -132,20 +133,20 @@ static int add_file(struct shm *shm, int descriptor, const uint32_t *reclaimed)
 		return EINVAL;
 	if (!(seals & F_SEAL_GROW))
 		return EPERM;
-	if (status.st_size <= 0 || status.st_size % getpagesize() != 0)
+	if (status.st_size <= 0 || status.st_size % getpagesize() != 0 || (uint64_t)status.st_size <= shm->data_offset)
 		return EINVAL;
-	int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+	int own = takes_over ? descriptor : fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
 	if (own < 0)
 		return errno;
 	struct file *file = &shm->files[shm->count++];
-	*file = (struct file){own, (uint64_t)status.st_size, NULL, reclaimed};
+	*file = (struct file){own, (uint64_t)status.st_size - shm->data_offset, NULL, reclaimed};
 	if (reclaimed != NULL || shm->holes_are_zeros)
 		return 0;
-	void *mapping = mmap(NULL, file->size, PROT_READ, MAP_SHARED, own, 0);
+	void *mapping = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, own, 0);
 	if (mapping == MAP_FAILED)
 		return errno;
 	file->mapping = mapping;
-	return madvise(mapping, file->size, MADV_DONTFORK) != 0 ? errno : 0;
+	return madvise(mapping, (size_t)status.st_size, MADV_DONTFORK) != 0 ? errno : 0;
 }
 
 /* Whole stripes of the smallest file, times the files. */
@@ -161,15 +162,18 @@ int fallow_shm_source_open(const struct fallow_shm_settings *settings, struct fa
 {
 	uint64_t stripe = settings->stripe_bytes != 0 ? settings->stripe_bytes : STRIPE_DEFAULT;
 	int error = 0;
-	if (settings->count == 0 || settings->count > FILES_MAX || stripe % (uint64_t)getpagesize() != 0)
+	if (settings->count == 0 || settings->count > FILES_MAX || stripe % (uint64_t)getpagesize() != 0 ||
+	    settings->data_offset % (uint64_t)getpagesize() != 0)
 		return EINVAL;
 	struct shm *shm = calloc(1, sizeof *shm + settings->count * sizeof shm->files[0]);
 	if (shm == NULL)
 		return ENOMEM;
 	shm->stripe = stripe;
+	shm->data_offset = settings->data_offset;
 	shm->holes_are_zeros = settings->holes_are_zeros;
 	for (size_t i = 0; i < settings->count && error == 0; i++)
-		error = add_file(shm, settings->descriptors[i], settings->reclaimed != NULL ? settings->reclaimed[i] : NULL);
+		error = add_file(shm, settings->descriptors[i], settings->takes_over,
+				 settings->reclaimed != NULL ? settings->reclaimed[i] : NULL);
 	*source = (struct fallow_source){shm, 0, FALLOW_SOURCE_SIGNAL_SAFE, shm_read, shm_write, shm_confirm};
 	if (error == 0 && (source->size = size_of(shm)) == 0)
 		error = EINVAL;
@@ -183,7 +187,7 @@ void fallow_shm_source_close(struct fallow_source *source)
 	struct shm *shm = source->context;
 	for (size_t i = 0; shm != NULL && i < shm->count; i++) {
 		if (shm->files[i].mapping != NULL)
-			munmap(shm->files[i].mapping, shm->files[i].size);
+			munmap(shm->files[i].mapping, shm->data_offset + shm->files[i].size);
 		close(shm->files[i].descriptor);
 	}
 	free(shm);

@@ -23,7 +23,7 @@ struct test {
 };
 
 extern const struct test data_tests[], race_tests[], failure_tests[], memory_tests[], signal_tests[], pin_tests[],
-	interface_tests[];
+	interface_tests[], preload_tests[];
 extern const struct configuration configurations[];
 
 /* Notes a failure of the running test; the test goes on. */

@@ -1,0 +1,122 @@
+internal import ArgumentParser
+internal import FallowModel
+internal import Glibc
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+
+/// What happens when the remote memory is not to be had, or used up.
+enum MemoryFallback: String, CaseIterable, ExpressibleByArgument {
+    case fail, local
+}
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a program with more memory than its node has to give.",
+        discussion: """
+            PROGRAM is left as it is: its allocations of more than 1 MiB (malloc and its kin, anonymous private mmap) live in \
+            memory that the cluster leaves idle, of which --local-mem at a time is here. It must be dynamically linked with \
+            glibc, not setuid, without a malloc of its own; what is not supported is refused at start. docs/memory.md lists \
+            the system calls that may be handed such memory (read, write, send, recv, fread, fwrite and their kin).
+
+            Only memory of donors on this node is used, and one process at a time has it: the first that needs it. A forked \
+            child must exec (else touching such memory ends it by SIGSEGV, with a sentence). When the memory is lost, \
+            --cache ends the program and --durable goes on with the copy in a file; nothing ever turns into zeros.
+
+            Exit status: PROGRAM's own, or 128+n when signal n ended it; 75 when there is no memory to be had and \
+            --fallback=fail; 126 when PROGRAM cannot be run so, 127 when it is not found.
+
+            Environment: FALLOW_RUN_STATISTICS=1 has PROGRAM say at its end what it used; =FILE appends it as JSON.
+            """)
+
+    @Option(help: "Remote memory in all: 512M, 4G.")
+    var remoteMem: String
+    @Option(help: "How much of it may be on this node at a time (default: a quarter of --remote-mem).")
+    var localMem: String?
+    @Flag(help: "Keep a second copy in a file of --scratch: survives the loss of all donors.")
+    var durable = false
+    @Flag(help: "Keep one copy: the program ends when a donor is lost (the default).")
+    var cache = false
+    @Option(
+        help: "Without remote memory, or when it is used up: fail (not run; allocations fail) or local (this node's).")
+    var fallback = MemoryFallback.fail
+    @Option(help: "With --durable: a folder on a disk (default: $TMPDIR, else /var/tmp).", completion: .directory)
+    var scratch: String?
+    @Option(help: "Seconds to wait for capacity.")
+    var wait = 0.0
+    @Option(help: "The agent's socket (default: $FALLOW_CLIENT_SOCKET, else the configured one).")
+    var socket: String?
+    @Option(help: "The configuration file.")
+    var config: String?
+    @Argument(parsing: .postTerminator, help: "The program and its arguments, after --.")
+    var program: [String] = []
+
+    /// The least that may be here at a time: 8 MiB, 128 blocks.
+    static let leastLocal = ByteCount.mebibytes(8)
+
+    func validate() throws {
+        guard !program.isEmpty else { throw ValidationError("no program: fallow run --remote-mem=1G -- PROGRAM ...") }
+        guard let remote = ByteCount(parsing: remoteMem), remote >= .mebibytes(16), remote <= .gibibytes(1 << 14) else {
+            throw ValidationError("--remote-mem '\(remoteMem)' is not 16M to 16T")
+        }
+        if let localMem {
+            guard let local = ByteCount(parsing: localMem), local >= Self.leastLocal, local <= remote else {
+                throw ValidationError("--local-mem '\(localMem)' is not 8M to --remote-mem (\(remote))")
+            }
+        }
+        guard !(durable && cache) else { throw ValidationError("--durable or --cache, not both") }
+        guard scratch == nil || durable else { throw ValidationError("--scratch is for --durable") }
+        guard wait >= 0, wait.isFinite else { throw ValidationError("--wait must be 0 or more, not \(wait)") }
+    }
+
+    func run() async throws {
+        let remote = ByteCount(parsing: remoteMem)!
+        let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(remote.bytes / 4))
+        let environment = ProcessInfo.processInfo.environment
+        do {
+            let path = try RunnableProgram.find(program[0], path: environment["PATH"])
+            var added = RunEnvironment(parent: getpid())
+            var donors: (any DonorSource)?
+            do {
+                try RunnableProgram.checkKernel()
+                let source = try DonorSources.open(self, remote: remote, environment: environment)
+                added.lend(source.files, local: local, fallsBack: fallback == .local)
+                added.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
+                added.preload = try PreloadLibrary.path(environment)
+                if durable {
+                    added.scratch = try ScratchFile.open(
+                        in: scratch ?? environment["TMPDIR"] ?? "/var/tmp", bytes: added.lentBytes)
+                }
+                donors = source
+            } catch let refusal as RunRefusal where fallback == .local && refusal.status == RunRefusal.noMemory {
+                printError("fallow run: \(refusal.sentence); \(program[0]) runs with this node's memory")
+                added = RunEnvironment(parent: getpid())
+            }
+            let run = ProgramRun(
+                path: path, arguments: program, environment: added.merged(with: environment), donors: donors,
+                isDurable: durable)
+            throw ExitCode(try run.status())
+        } catch let refusal as RunRefusal {
+            printError("fallow run: \(refusal.sentence)")
+            throw ExitCode(refusal.status)
+        }
+    }
+}
+
+/// Why a program is not run, and the exit status that says so.
+struct RunRefusal: Error {
+    static let noMemory: Int32 = 75
+    static let notRunnable: Int32 = 126
+    static let notFound: Int32 = 127
+
+    var status: Int32
+    var sentence: String
+
+    init(_ status: Int32, _ sentence: String) {
+        self.status = status
+        self.sentence = sentence
+    }
+}
