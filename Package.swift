@@ -115,7 +115,8 @@ let package = Package(
                 "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportFabric", "TransportVerbs",
                 "FallowTenant", "CLinux", "CFallow",
             ]),
-        room("FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "FallowTenant"]),
+        room(
+            "FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "TransportFabric", "FallowTenant"]),
         room(
             "FallowClient",
             [
@@ -238,7 +239,8 @@ let package = Package(
             "FallowAgentTests",
             [
                 "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
-                "FallowWire", "FallowTestSupport", "TransportShm", "CFallowReport", log,
+                "FallowWire", "FallowTestSupport", "FallowTransport", "TransportShm", "TransportFabric",
+                "CFallowReport", log,
             ]),
         tests(
             "FallowExecutorTests",
@@ -249,7 +251,9 @@ let package = Package(
         tests(
             "FallowClientTests",
             [
-                "FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport", "libfallow", "CFallow",
+                "FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport", "TransportShm",
+                "libfallow",
+                "CFallow",
             ]),
     ]
 )

@@ -15,17 +15,14 @@ extension NodeShell {
     /// Obeys a grant for memory, once: takes its place in the grant's pool, has a donor started, and waits until all of its
     /// memory is there. As `open`.
     ///
-    /// - Parameter identity: whom donors run as.
+    /// - Parameters:
+    ///   - local: whether the borrower is on this node, and is handed the memory file; else the donor listens.
+    ///   - identity: whom donors run as.
     func openDonor(
         _ grant: Grant, local: Bool, identity: UserIdentity,
         ready: @escaping (Result<ExecutorReport, WireError>) -> Void
     ) {
         do throws(WireError) {
-            guard local else {
-                throw WireError(
-                    .refused,
-                    "\(name): remote memory is lent over shared memory alone: lease it on the node of its borrower")
-            }
             guard identity.uid != .root else { throw WireError(.refused, "donors never run as root; see donor.user") }
             if let complaint = grant.demand.donorComplaint { throw WireError(.invalid, complaint) }
             let now = now
@@ -42,7 +39,7 @@ extension NodeShell {
             let start = LeaseStart(
                 grant: grant, placement: placement,
                 geometry: ArenaGeometry(slotCount: 1, inputBytes: 0, outputBytes: 0),
-                identity: identity, library: -1, transport: .shm, ready: ready)
+                identity: identity, library: -1, transport: local ? .shm : .fabric, ready: ready)
             starting[grant.leaseID] = start
             findExecutor(for: start)
         } catch { ready(.failure(error)) }
@@ -58,7 +55,8 @@ extension NodeShell {
         let memory = try DonorMemory(capacityBytes: Int(grant.demand.memory.bytes))
         let assignment = DonorAssignment(
             leaseID: grant.leaseID, secret: grant.secret, capacityBytes: memory.capacityBytes,
-            hugePages: settings.donorHugePages == .auto, transport: start.transport, bindAddress: nil,
+            hugePages: settings.donorHugePages == .auto, transport: start.transport,
+            bindAddress: start.transport == .shm ? nil : settings.dataAddress,
             entry: ExecutorEntry(
                 uid: start.identity.uid, gid: start.identity.gid, groups: [start.identity.gid],
                 name: start.identity.name, home: "/", cgroups: one.cgroup.membership,

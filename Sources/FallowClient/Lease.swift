@@ -193,16 +193,5 @@ private struct LeaseOpening {
 
 extension LeaseOpened {
     /// The secret's 32 bytes; nil when the text is not 64 hexadecimal digits.
-    var secretBytes: [UInt8]? {
-        let digits = Array(secret.utf8)
-        guard digits.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: 64, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            bytes.append(byte)
-        }
-        return bytes
-    }
+    var secretBytes: [UInt8]? { LeaseSecret.bytes(of: secret) }
 }

@@ -118,7 +118,14 @@ extension ConfigurationKey {
         optional(
             "donor.user", "whom donors run as, never root; default: fallow where there is such a user, else nobody",
             \.donorUser, "a user's name", show: { $0 }, parse: { $0 }),
-        amount("donor.size", "memory of a donor for whose size nothing was said, 1M to 4G", \.donorSize),
+        value(
+            "donor.size", "memory of a donor for whose size nothing was said, 1M to 4G", \.donorSize,
+            "an amount from 1M to 4G in whole pages of 4 KiB", show: { $0.optionText },
+            parse: { text in
+                parseAmount(text).flatMap {
+                    $0 >= .mebibytes(1) && $0 <= .gibibytes(4) && $0.bytes % 4096 == 0 ? $0 : nil
+                }
+            }),
         ConfigurationKey(
             name: "donor.huge_pages", meaning: "auto: donors ask for huge pages, where the kernel has them; or off",
             form: "auto or off", get: { $0.donorHugePages.rawValue },

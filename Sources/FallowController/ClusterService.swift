@@ -99,7 +99,8 @@ actor ClusterService {
 extension ClusterLease {
     func row(startedAt: Timestamp?) -> LedgerLease {
         LedgerLease(
-            leaseID: leaseID, kind: kind, requestID: requestID, user: user, node: node, clientNode: clientNode, cpus: cpus,
+            leaseID: leaseID, kind: kind, requestID: requestID, user: user, node: node, clientNode: clientNode,
+            cpus: cpus,
             memory: memory, libraryName: libraryName, grantedAt: grantedAt, termEnds: termEnds, startedAt: startedAt)
     }
     init(_ row: LedgerLease) {

@@ -9,18 +9,18 @@ enum Allocation {
     /// How much is allocated between two looks at whether the agent still is there: some milliseconds of small pages.
     static let stepBytes = 16 << 20
 
-    /// Allocates everything. Mapped meanwhile and not afterwards: page tables would take memory, and time at the end.
-    /// - Returns: false when the agent left.
+    /// Maps and allocates everything.
+    /// - Returns: nil when the agent left meanwhile.
     static func run(
         _ memory: DonorMemory, _ assignment: DonorAssignment, _ channel: ControlChannel
-    ) throws(ShmArenaError) -> Bool {
+    ) throws(ShmArenaError) -> DonorMapping? {
         let copy = fcntl(memory.descriptor, F_DUPFD_CLOEXEC, 0)
         let mapping = try DonorMapping(adopting: copy, capacityBytes: assignment.capacityBytes)
         if assignment.hugePages { mapping.askForHugePages() }
         for offset in stride(from: 0, to: assignment.capacityBytes, by: stepBytes) {
-            if channel.hasPacket { return false }
+            if channel.hasPacket { return nil }
             try mapping.prefault(offset..<min(offset + stepBytes, assignment.capacityBytes))
         }
-        return true
+        return mapping
     }
 }

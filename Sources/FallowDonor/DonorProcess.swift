@@ -2,12 +2,14 @@ internal import FallowModel
 internal import FallowTenant
 internal import FallowWire
 internal import Glibc
+internal import TransportFabric
 internal import TransportShm
 
-/// The life of a fallow-donor: take an assignment, become the donors' user, have the memory allocated, report, sleep.
+/// The life of a fallow-donor: take an assignment, become the donors' user, have the memory allocated, report, be there.
 ///
 /// Over shared memory it serves nobody: it is there so that the memory is charged to its cgroup, and goes when that is
-/// killed. One thread, no descriptor of the borrower's, nothing mapped. Limits and terms are the cgroup's and the agent's.
+/// killed. One thread, nothing mapped. Over a network it listens, and serves as far as the fabric wants a processor's help.
+/// Limits and terms are the cgroup's and the agent's.
 public enum DonorProcess {
     /// Runs in this process until the agent's end of the control socket closes.
     ///
@@ -40,25 +42,52 @@ public enum DonorProcess {
             throw WireError(
                 .invalid, "a donor's assignment carries its memory file, not \(descriptors.count) descriptors")
         }
-        guard assignment.transport == .shm else {
-            throw WireError(.invalid, "this donor lends over shared memory alone, not over \(assignment.transport)")
-        }
         try Entry.take(assignment.entry, cpus: MachineCPUSet(), leaseID: assignment.leaseID)
         channel.send(ExecutorReport(hasEntered: true))
         let began = ContinuousClock.now
         let memory: DonorMemory
+        var mapping: DonorMapping?
         do throws(ShmArenaError) {
             memory = try DonorMemory(adopting: descriptors[0], capacityBytes: assignment.capacityBytes)
-            guard try Allocation.run(memory, assignment, channel) else { return .lifelineEnded }
+            mapping = try Allocation.run(memory, assignment, channel)
         } catch { throw WireError(.internalError, "the donor's memory: \(error)") }
         let spent = ContinuousClock.now - began
-        channel.send(ExecutorReport(microseconds: ["allocating": Int(spent.nanoseconds / 1000)]))
-        channel.wait()
+        let report = ExecutorReport(microseconds: ["allocating": Int(spent.nanoseconds / 1000)])
+        switch (assignment.transport, mapping) {
+        case (_, nil): break
+        case (.shm, _):
+            // Page tables take memory, and time at the end.
+            mapping = nil
+            channel.send(report)
+            channel.wait()
+        case (.fabric, let mapping?): try listen(report, mapping, assignment, channel)
+        case (.verbs, _): throw WireError(.invalid, "a donor does not listen over verbs")
+        }
         // The agent is gone, or has closed the lease; where it lives it has killed this process first. Silence means off: a
         // borrower that holds the file must not hold the memory.
         memory.markEnded(LeaseEnd.agentGone.number)
         try? memory.reclaim()
         return .lifelineEnded
+    }
+
+    /// Listens, reports where, and serves until the agent has left.
+    private static func listen(
+        _ report: ExecutorReport, _ mapping: DonorMapping, _ assignment: DonorAssignment, _ channel: ControlChannel
+    ) throws(WireError) {
+        guard let secret = LeaseSecret.bytes(of: assignment.secret), let bindAddress = assignment.bindAddress else {
+            throw WireError(.invalid, "a donor that listens needs an address, and a secret of 64 hexadecimal digits")
+        }
+        let listener: FabricMemoryListener
+        do throws(FabricError) {
+            listener = try FabricMemoryListener(
+                bindAddress: bindAddress, leaseID: assignment.leaseID, secret: secret, memory: mapping.memory)
+        } catch { throw WireError(.internalError, "a donor cannot listen on \(bindAddress): \(error)") }
+        var report = report
+        report.address = listener.address
+        channel.send(report)
+        listener.serve(while: { !channel.hasPacket })
+        listener.close()
+        channel.wait()
     }
 
     private static func say(_ message: String) {

@@ -8,18 +8,7 @@ extension ExecutorAssignment {
     }
 
     /// The secret's 32 bytes; nil when the text is not that.
-    var secretBytes: [UInt8]? {
-        let digits = Array(secret.utf8)
-        guard digits.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: 64, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            bytes.append(byte)
-        }
-        return bytes
-    }
+    var secretBytes: [UInt8]? { LeaseSecret.bytes(of: secret) }
 
     /// Throws `.invalid` with a sentence unless the numbers make sense and the descriptors are those the transport needs.
     func check(descriptorCount: Int) throws(WireError) {

@@ -80,7 +80,8 @@ extension History {
                 .compactMap { row in
                     guard let id = LeaseID(parsing: row["lease"] as String) else { return nil }
                     return LedgerLease(
-                        leaseID: id, kind: Self.kind(row), requestID: UInt64(bitPattern: row["request"]), user: Self.user(row),
+                        leaseID: id, kind: Self.kind(row), requestID: UInt64(bitPattern: row["request"]),
+                        user: Self.user(row),
                         node: NodeName(row["node"]), clientNode: NodeName(row["client_node"]), cpus: row["cpus"],
                         memory: ByteCount(row["memory"] as Int64), libraryName: row["library"],
                         grantedAt: Self.time(row["granted_at"]), termEnds: Self.time(row["term_ends"]),

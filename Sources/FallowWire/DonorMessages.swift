@@ -33,7 +33,7 @@ public struct DonorAssignment: Codable, Sendable {
 extension LeaseDemand {
     /// What a donor uses besides what it lends: its program, its page tables, what the kernel keeps for its cgroup.
     /// Measured at 3 to 5 MiB with 64 MiB and with 2 GiB lent (docs/performance.md).
-    public static let donorNeeds = ByteCount.mebibytes(8)
+    public static let donorNeeds = ByteCount.mebibytes(16)
 
     /// The most that one donor lends: each is taken back whole. More memory is more donors.
     public static let largestDonor = ByteCount.gibibytes(4)

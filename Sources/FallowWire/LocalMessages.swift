@@ -50,7 +50,7 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
     /// Bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?
     /// With `kind` memory: leases whose fate must not be shared. Two share it on one node, and wherever both lie in memory
-    /// that no job holds, since one large job takes both. nil is none.
+    /// that no job holds, since one large job takes both, or beneath one job. nil is none.
     public var avoid: [LeaseID]?
 
     /// What a demand may avoid at most.

@@ -36,12 +36,13 @@ extension ClusterPolicy {
         }
         let avoided = (demand.avoid ?? []).compactMap { leases[$0] }.filter { $0.user == user }
         let shunned = Set(avoided.map(\.node))
-        let shunsUnallocated = avoided.contains { $0.kind == .memory && $0.pool == .unallocated }
+        // What no job holds is one pool everywhere, since one large job takes it; so is what one job lends on all its nodes.
+        let shunnedPools = Set(avoided.compactMap { $0.kind == .memory ? $0.pool : nil })
         let candidates = candidates(for: demand, from: client)
         var best: (node: NodeName, pool: LendingPool, memory: ByteCount)?
         for name in candidates where !shunned.contains(name) {
             for (pool, memory) in availableMemory(on: name, now: now)
-            where memory >= demand.footprint && !(shunsUnallocated && pool == .unallocated) {
+            where memory >= demand.footprint && !shunnedPools.contains(pool) {
                 let here = (node: name, pool: pool, memory: memory)
                 if let known = best, !isBetter(here, than: known, client) { continue }
                 best = here

@@ -2,9 +2,11 @@ import FallowHost
 import FallowModel
 import FallowPolicy
 import FallowTestSupport
+import FallowTransport
 import FallowWire
 import Foundation
 import Testing
+import TransportFabric
 import TransportShm
 
 @testable import FallowAgent
@@ -71,7 +73,7 @@ struct DonorTests {
             let donor = $0.executors[LeaseID(1)]!
             return (donor.process.pid, donor.cgroup.usage(), $0.policy.leasedCores)
         }
-        #expect(usage.memory >= .mebibytes(64) && usage.memory <= .mebibytes(72), "\(usage.memory)")
+        #expect(usage.memory >= .mebibytes(64) && usage.memory <= .mebibytes(80), "\(usage.memory)")
         #expect(cores.isEmpty)
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         #expect(status.contains("Uid:\t65534\t65534\t65534\t65534"))
@@ -86,7 +88,7 @@ struct DonorTests {
         let report = node.on { $0.report(instance: 1, sequence: 1, startedAt: $0.now, agentURL: "") }
         #expect(report.leases.map(\.kind) == [.memory] && report.leases[0].memory == .mebibytes(64))
         #expect(report.memoryPools?.map(\.pool) == [.unallocated])
-        #expect(try #require(report.memoryPools).first?.memory == .gibibytes(7) - .mebibytes(72))
+        #expect(try #require(report.memoryPools).first?.memory == .gibibytes(7) - .mebibytes(80))
     }
 
     @Test func aHungBorrowerKeepsNothing() throws {
@@ -158,6 +160,49 @@ struct DonorTests {
         #expect(word(file, at: DonorMemoryLayout.endedOffset) == LeaseEnd.agentGone.number)
     }
 
+    @Test func aBorrowerOnAnotherNodeReachesItOverTheNetworkUntilItEnds() throws {
+        let node = try ShellUnderTest()
+        defer { try? node.end() }
+        node.slurm()
+        let grant = node.memoryGrant(1, mebibytes: 64)
+        let address = try #require(try node.openDonor(grant, local: false).get().address)
+        var wrong = try #require(LeaseSecret.bytes(of: grant.secret))
+        wrong[0] ^= 1
+        #expect(throws: TransportError.self) {
+            _ = try FabricMemoryEndpoint.connect(
+                address: address, leaseID: grant.leaseID, secret: wrong, capacityBytes: 64 << 20, timeout: .seconds(5))
+        }
+        var memory = try FabricMemoryEndpoint.connect(
+            address: address, leaseID: grant.leaseID, secret: try #require(LeaseSecret.bytes(of: grant.secret)),
+            capacityBytes: 64 << 20, timeout: .seconds(5))
+        var bytes = [UInt8](repeating: 0x5a, count: 65_536)
+        func transfer(_ token: UInt64, writing: Bool) throws -> MemoryCompletion? {
+            try bytes.withUnsafeMutableBytes { buffer in
+                if writing {
+                    try memory.write(from: UnsafeRawBufferPointer(buffer), at: 60 << 20, token: token)
+                } else {
+                    try memory.read(into: buffer, at: 60 << 20, token: token)
+                }
+                let deadline = ContinuousClock.now + .seconds(5)
+                while ContinuousClock.now < deadline { if let done = memory.poll() { return done } }
+                return nil
+            }
+        }
+        #expect(try transfer(1, writing: true) == MemoryCompletion(token: 1))
+        bytes = [UInt8](repeating: 0, count: 65_536)
+        #expect(try transfer(2, writing: false) == MemoryCompletion(token: 2))
+        #expect(bytes.allSatisfy { $0 == 0x5a })
+        let usage = node.on { $0.executors[LeaseID(1)]!.cgroup.usage().memory }
+        print("donors: over fabric 64 MiB are charged \(usage)")
+        #expect(usage <= .mebibytes(64) + LeaseDemand.donorNeeds)
+        node.on { _ = $0.revoke([LeaseID(1)], .reclaimed) }
+        var after: MemoryCompletion?
+        do { after = try transfer(3, writing: false) } catch { after = MemoryCompletion(token: 3, error: .peerLost) }
+        #expect(after?.error == .peerLost)
+        #expect(node.waits { $0.dying.isEmpty })
+        memory.close()
+    }
+
     @Test func whatIsRefusedLeavesNothing() throws {
         let node = try ShellUnderTest(memory: .gibibytes(2))
         defer { try? node.end() }
@@ -170,7 +215,6 @@ struct DonorTests {
         }
         #expect(try failure(node.memoryGrant(1, mebibytes: 2000)) == .noCapacity)
         #expect(try failure(node.memoryGrant(2, mebibytes: 64, pool: LendingPool(beneath: JobID(5)))) == .noCapacity)
-        #expect(try failure(node.memoryGrant(3, mebibytes: 64), local: false) == .refused)
         var unaligned = node.memoryGrant(4, mebibytes: 64)
         unaligned.demand.memory = ByteCount((64 << 20) + 1)
         #expect(try failure(unaligned) == .invalid)
