@@ -177,8 +177,10 @@ struct LeaseBroker: Sendable {
             lease: LeaseOpened(
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
                 termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
-                verbsAddress: addresses.verbsAddress, secret: secret, slotCount: demand.slotCount,
-                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
+                verbsAddress: addresses.verbsAddress,
+                verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress,
+                secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
+                outputBytes: demand.outputBytes,
                 bufferBytes: isLocal ? demand.bufferBytes : nil),
             arena: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }
