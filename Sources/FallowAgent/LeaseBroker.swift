@@ -112,7 +112,7 @@ struct LeaseBroker: Sendable {
     /// Gives a lease back. Bounded; a target that does not answer ends the lease by its term, or when it misses this node.
     func end(_ leaseID: LeaseID, at agentURL: String, isLocal: Bool, reason: LeaseEnd) async {
         if isLocal {
-            door.tell { $0.revoke([leaseID], reason) }
+            door.tell { $0.giveBack(leaseID, reason) }
         } else {
             do {
                 try await client.sendIgnoringReply(

@@ -123,7 +123,7 @@ wait_for_reports() {
 
 all_nodes_offer() {
 	# Without the caller's environment, which may be another lab's.
-	env -i FALLOW_CONFIG="$state/etc/fallow.node0.yaml" timeout 5 "$state/bin/fallow" nodes --json |
+	env -i FALLOW_CONFIG="$state/etc/fallow.node0.yaml" timeout $((real_node == 1 ? 50 : 5)) "$state/bin/fallow" nodes --json |
 		python3 -c 'import json, sys
 text = json.load(sys.stdin)
 offered = [n for n in (text if isinstance(text, list) else text["nodes"]) if n["offer"]["cores"] > 0]

@@ -12,6 +12,7 @@ import TransportVerbs
 //   transport-peer verbs  SLOTS INPUT OUTPUT MODE SECRET-BYTE BIND-ADDRESS  (prints its address)
 //   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
 //     has resolved, requested or been accepted)
+//   transport-peer verbs-deaf SLOTS INPUT OUTPUT - SECRET-BYTE BIND-ADDRESS  (prints its address, listens, accepts nobody)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -27,6 +28,7 @@ import TransportVerbs
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
         if arguments[1] == "verbs-dying" { die(arguments, geometry) }
+        if arguments[1] == "verbs-deaf" { listen(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
         do {
             if arguments[1] == "shm" {
@@ -55,6 +57,17 @@ import TransportVerbs
         } catch {
             leave(1, "\(error)")
         }
+    }
+
+    /// An executor that never gets round to its clients.
+    static func listen(_ arguments: [String], _ geometry: ArenaGeometry) -> Never {
+        do throws(VerbsError) {
+            let listener = try VerbsListener(
+                bindAddress: arguments[7], leaseID: LeaseID(1),
+                secret: Array(repeating: UInt8(arguments[6])!, count: 32), geometry: geometry, workers: 1)
+            say(listener.address)
+            while true { pause() }
+        } catch { leave(1, "\(error)") }
     }
 
     /// A client that is killed in the middle of connecting.
