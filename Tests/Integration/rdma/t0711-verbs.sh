@@ -67,6 +67,11 @@ heard_within() { # NAME MICROSECONDS SINCE
 	echo "it took $((at / 1000 - $3)) us"
 	[ $((at / 1000 - $3)) -lt "$2" ]
 }
+reason_is() { # NAME REASON
+	local id
+	id=$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/hold.$1")
+	is_true "[l['reason'] for l in data if l['leaseID'] == '$id'] == ['$2']" leases --ended
+}
 finds_nobody() { timeout 200 "$work/bin/as" "$user" srun --mem=100 "$@" "$work/bin/witness" "$beats"; } # OPTIONS of srun
 no_job_is_there() { [ -z "$(squeue -h)" ]; }
 cores_are_back() { within 60 node_is node0 "node['offer']['cores'] == 2"; }
@@ -76,16 +81,12 @@ since=$(now_us)
 # shellcheck disable=SC2046
 kill -KILL $(lease_pids node0)
 proves 'its executor is killed: the caller hears it, typed, within 2 s' heard_within killed 2000000 "$since"
-proves 'and the lease is over for everybody' cores_are_back
+proves 'and the lease is over for everybody, as one whose executor died' within 20 reason_is killed executorDied
+proves 'the core is back' cores_are_back
 
 proves 'functions compute on both cores, families of processes that ignore every signal' lease vacated burn_family 8 cpus=2
 proves 'a job takes the node, and its first task finds none of them alive' finds_nobody --exclusive -n1
 proves 'the callers were told' heard_the_end vacated
-reason_is() { # NAME REASON
-	local id
-	id=$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/hold.$1")
-	is_true "[l['reason'] for l in data if l['leaseID'] == '$id'] == ['$2']" leases --ended
-}
 proves 'with the reason, which the history has too: the owner took the cores back' within 20 reason_is vacated reclaimed
 proves 'the job ends' within 60 no_job_is_there
 
