@@ -122,7 +122,7 @@ struct LeaseBroker: Sendable {
     /// Gives a lease back. Bounded; a target that does not answer ends the lease by its term, or when it misses this node.
     func end(_ leaseID: LeaseID, at agentURL: String, isLocal: Bool, reason: LeaseEnd) async {
         if isLocal {
-            door.tell { $0.revoke([leaseID], reason) }
+            door.tell { $0.giveBack(leaseID, reason) }
         } else {
             do {
                 try await client.sendIgnoringReply(
@@ -187,8 +187,10 @@ struct LeaseBroker: Sendable {
             lease: LeaseOpened(
                 leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
                 termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
-                verbsAddress: addresses.verbsAddress, secret: secret, slotCount: demand.slotCount,
-                inputBytes: demand.inputBytes, outputBytes: demand.outputBytes,
+                verbsAddress: addresses.verbsAddress,
+                verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress,
+                secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
+                outputBytes: demand.outputBytes,
                 bufferBytes: isLocal ? demand.bufferBytes : nil),
             shared: arena, agentURL: granted.agentURL, isLocal: isLocal)
     }

@@ -252,6 +252,17 @@ extension NodeShell {
         return true
     }
 
+    /// The client, or its agent, gives a lease back. One whose executor died before that word came ends with the reason of
+    /// that death: a client that lost its executor gives the lease back at once, often before the death was seen here.
+    func giveBack(_ id: LeaseID, _ reason: LeaseEnd) {
+        if let executor = executors[id], !executor.isLeaving, executor.hasEntered {
+            let exit = executor.process.checkExit()
+            let isDying = exit == nil && executor.cgroup.processes.isEmpty
+            if isDying || (exit != nil && exit != .exited(code: 0)) { return exited(id) }
+        }
+        revoke([id], reason)
+    }
+
     /// The executor's process, or its end of the control socket, is gone.
     private func exited(_ id: LeaseID) {
         guard let executor = executors[id] else { return }

@@ -101,7 +101,7 @@ struct PeerServer: Sendable {
                 return .failure(
                     WireError(.refused, "the lease belongs to a client on \(grant.clientNode), not on \(from)"))
             }
-            shell.revoke([notice.leaseID], notice.reason)
+            shell.giveBack(notice.leaseID, notice.reason)
             return .success(())
         }.get()
         return .ok

@@ -33,7 +33,8 @@ struct NetworkPaths {
         var complaint: String?
         if let address = opened.verbsAddress, isDeviceHere {
             let connector = VerbsConnector(
-                address: address, leaseID: opened.leaseID, secret: secret, geometry: geometry)
+                address: address, leaseID: opened.leaseID, secret: secret, geometry: geometry,
+                source: opened.verbsSource)
             while workers.count < opened.workers {
                 do throws(TransportError) {
                     workers.append(

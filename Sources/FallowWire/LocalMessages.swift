@@ -138,6 +138,9 @@ public struct LeaseOpened: Codable, Sendable {
     public var address: String?
     /// With `fabric`: where it listens over verbs as well; the client uses that where it can. nil: nowhere.
     public var verbsAddress: String?
+    /// With `verbsAddress`: this node's address on the device that the site named, which the client comes from; nil leaves
+    /// it to the routes.
+    public var verbsSource: String?
     /// The lease's secret in hexadecimal: 32 bytes. It proves a connect and never travels on the data plane.
     public var secret: String
     public var slotCount: Int
@@ -150,8 +153,9 @@ public struct LeaseOpened: Codable, Sendable {
 
     public init(
         leaseID: LeaseID, node: NodeName, kind: LeaseKind = .functions, workers: Int, memory: ByteCount,
-        termEnds: Timestamp, transport: TransportKind, address: String?, verbsAddress: String? = nil, secret: String,
-        slotCount: Int, inputBytes: Int, outputBytes: Int, bufferBytes: Int? = nil, pool: LendingPool? = nil
+        termEnds: Timestamp, transport: TransportKind, address: String?, verbsAddress: String? = nil,
+        verbsSource: String? = nil, secret: String, slotCount: Int, inputBytes: Int, outputBytes: Int,
+        bufferBytes: Int? = nil, pool: LendingPool? = nil
     ) {
         self.leaseID = leaseID
         self.node = node
@@ -162,6 +166,7 @@ public struct LeaseOpened: Codable, Sendable {
         self.transport = transport
         self.address = address
         self.verbsAddress = verbsAddress
+        self.verbsSource = verbsSource
         self.secret = secret
         self.slotCount = slotCount
         self.inputBytes = inputBytes

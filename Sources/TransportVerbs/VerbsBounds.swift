@@ -4,14 +4,15 @@
 /// what is sent and never acknowledged: the device tries again `retryCount` times after
 /// 4.096 µs × 2^`ackTimeoutExponent` = 67 ms each, 0.4 s in all (the specification lets a device take up to four times
 /// as long: 1.6 s). Who waits and has heard nothing for `silenceNanoseconds` sends a write of no bytes, so that there
-/// always is something to be acknowledged: 0.3 s + 1.6 s at the most.
+/// always is something to be acknowledged: 0.2 s + 1.6 s at the most. The rest of the 2 s is the client's, who asks its agent
+/// for the reason.
 enum VerbsBounds {
     static let ackTimeoutExponent: UInt8 = 14
     static let retryCount: UInt8 = 5
     /// Receives are posted before their credit is given, so a peer that is not ready to receive has broken the protocol.
     /// 655 ms each, which is what rdma_cm sets.
     static let notReadyRetryCount: UInt8 = 2
-    static let silenceNanoseconds: UInt64 = 300_000_000
+    static let silenceNanoseconds: UInt64 = 200_000_000
     /// Between two looks at the connection's events while polling.
     static let lookNanoseconds: UInt64 = 1_000_000
     /// How long `close` waits for what was sent to be acknowledged.

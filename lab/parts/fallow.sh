@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Fallow's own part: the plugin's line, one fallow.yaml per node, fallowctld and the fallowds.
-# Ports after the slurmds': fallowctld's, then the fallowds'.
+# Ports after the slurmds': fallowctld's, then the fallowds', that of the login machine last.
 
 bin() { printf '%s\n' "${FALLOW_BIN:-$tree/.build/release}"; }
 plugin() { printf '%s\n' "${FALLOW_PLUGIN:-$tree/.build/plugin/spank_fallow.so}"; }
@@ -41,8 +41,8 @@ write_plugstack() {
 controller_port() { printf '%d\n' $((base + nodes + 1)); }
 
 # One file serves all programs on a node: the daemons, and `fallow` of whoever is logged in there.
-write_fallow_yaml() { # INDEX
-	local setting index=$1 node=node$1 port=$(($(controller_port) + 1 + $1))
+write_fallow_yaml() { # INDEX [NAME]
+	local setting index=$1 node=${2-node$1} port=$(($(controller_port) + 1 + $1))
 	mkdir -p "$state/run/$node" "$state/var/$node"
 	{
 		cat <<YAML
@@ -75,6 +75,8 @@ cgroup.lowest_weight: false
 lend.core_mapping: logical
 YAML
 		for setting in "${settings[@]-}"; do
+			[[ ${setting%%=*} != */* || $setting == "$node/"* ]] || continue
+			setting=${setting#"$node/"}
 			[ -z "$setting" ] || printf '%s: %s\n' "${setting%%=*}" "${setting#*=}"
 		done
 	} | awk -F': ' '{ line[$1] = $0; if (!($1 in seen)) { seen[$1] = 1; order[++count] = $1 } }
@@ -84,6 +86,7 @@ YAML
 start_fallowctld() {
 	local index
 	for ((index = 0; index < nodes; index++)); do write_fallow_yaml "$index"; done
+	[ "$login" = 0 ] || write_fallow_yaml "$nodes" login
 	mkdir -p "$state/var/controller"
 	sed "s|^state_directory: .*|state_directory: $state/var/controller|" "$state/etc/fallow.node0.yaml" \
 		>"$state/etc/fallow.controller.yaml"
@@ -95,7 +98,9 @@ start_fallowctld() {
 start_fallowds() {
 	local index
 	for ((index = 0; index < nodes; index++)); do start_fallow_daemon "fallowd.node$index" "node$index"; done
+	[ "$login" = 0 ] || start_fallow_daemon fallowd.login login
 	for ((index = 0; index < nodes; index++)); do wait_for_sockets "node$index"; done
+	[ "$login" = 0 ] || wait_for_sockets login
 	stage "fallowds: one per node, report.sock and client.sock listen"
 }
 
@@ -121,7 +126,7 @@ wait_for_reports() {
 
 all_nodes_offer() {
 	# Without the caller's environment, which may be another lab's.
-	env -i FALLOW_CONFIG="$state/etc/fallow.node0.yaml" timeout 5 "$state/bin/fallow" nodes --json |
+	env -i FALLOW_CONFIG="$state/etc/fallow.node0.yaml" timeout $((real_node == 1 ? 50 : 5)) "$state/bin/fallow" nodes --json |
 		python3 -c 'import json, sys
 text = json.load(sys.stdin)
 offered = [n for n in (text if isinstance(text, list) else text["nodes"]) if n["offer"]["cores"] > 0]

@@ -14,8 +14,8 @@ whole_number() { # OPTION TEXT LOWEST HIGHEST
 	printf '%d\n' "$((10#$2))"
 }
 
-key_and_value() { # OPTION TEXT
-	[[ $2 =~ ^[a-z_.]+=[^[:space:]]+$ ]] || fail "$1 wants KEY=VALUE without blanks, not '$2'"
+key_and_value() { # OPTION TEXT [WHAT MAY STAND BEFORE IT]
+	[[ $2 =~ ^${3-}[a-z_.]+=[^[:space:]]+$ ]] || fail "$1 wants KEY=VALUE without blanks, not '$2'"
 	printf '%s\n' "$2"
 }
 

@@ -61,8 +61,8 @@ claim_state() {
 	[ ${#state} -le 60 ] || { rmdir "$state"; fail "the folder's path '$state' is longer than 60 characters"; }
 	chmod 755 "$state"
 	id=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
-	base=$(free_ports $((2 * nodes + 2)))
-	printf 'folder=%s\nports=%s\n' "$state" "$(seq -s ' ' "$base" $((base + 2 * nodes + 1)))" >"$records/$id"
+	base=$(free_ports $((2 * nodes + 3)))
+	printf 'folder=%s\nports=%s\n' "$state" "$(seq -s ' ' "$base" $((base + 2 * nodes + 2)))" >"$records/$id"
 	exec 9<&-
 	# What the other commands need to know of this lab.
 	{

@@ -96,11 +96,12 @@ proves 'the job ends' within 60 no_job_is_there
 over_its_memory() {
 	timeout 120 "$work/bin/as" "$user" "$work/bin/hold" "$work/bin/libfunctions.so" eat_memory '' node=node0 wait=60 \
 		memory=134217728 >"$work/hold.eats" 2>&1
-	# Whether the agent's word that it was memory comes before the caller gives up waiting for it, is a matter of time.
-	grep -q 'ended FALLOW_OUTCOME_UNKNOWN' "$work/hold.eats" || { cat "$work/hold.eats"; return 1; }
+	grep 'ended FALLOW_OUTCOME_UNKNOWN .*used more memory than the lease has' "$work/hold.eats" || { cat "$work/hold.eats"; return 1; }
 	dmesg | grep "Tasks in /fallow-lab-$(lab_id)/node0/leases/$(lease_of "$work/hold.eats") are going to be killed due to memory.oom.group"
 }
-proves 'the agent goes on and lends; what eats more memory than its lease is killed whole by the kernel' over_its_memory
+proves 'the agent goes on and lends; what eats more memory than its lease is killed whole by the kernel, and the caller told why' over_its_memory
+proves 'the history says so too' within 20 \
+	is_true "[l['reason'] for l in data if l['leaseID'] == '$(lease_of "$work/hold.eats")'] == ['outOfMemory']" leases --ended
 proves 'no node was drained' no_node_drained
 
 id=$(lab_id)

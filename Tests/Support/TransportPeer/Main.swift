@@ -14,6 +14,7 @@ import TransportVerbs
 //     has resolved, requested or been accepted)
 //   transport-peer memory-shm    CAPACITY 0 0 donor  (a donor; its memory file is descriptor 3)
 //   transport-peer memory-fabric CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
+//   transport-peer verbs-deaf SLOTS INPUT OUTPUT - SECRET-BYTE BIND-ADDRESS  (prints its address, listens, accepts nobody)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
 
@@ -31,6 +32,7 @@ import TransportVerbs
         if arguments[1] == "memory-shm" { lendHere(capacityBytes: slots) }
         if arguments[1] == "memory-fabric" { lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!) }
         if arguments[1] == "verbs-dying" { die(arguments, geometry) }
+        if arguments[1] == "verbs-deaf" { listen(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
         do {
             if arguments[1] == "shm" {
@@ -67,6 +69,13 @@ import TransportVerbs
             let mapping = try DonorMapping(adopting: 3, capacityBytes: capacityBytes)
             try mapping.prefault()
             say("ready")
+    /// An executor that never gets round to its clients.
+    static func listen(_ arguments: [String], _ geometry: ArenaGeometry) -> Never {
+        do throws(VerbsError) {
+            let listener = try VerbsListener(
+                bindAddress: arguments[7], leaseID: LeaseID(1),
+                secret: Array(repeating: UInt8(arguments[6])!, count: 32), geometry: geometry, workers: 1)
+            say(listener.address)
             while true { pause() }
         } catch { leave(1, "\(error)") }
     }

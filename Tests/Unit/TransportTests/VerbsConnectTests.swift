@@ -140,6 +140,24 @@ extension TransportTests {
             #expect(throws: TransportError.timedOut) { _ = try listener.acceptNext(timeout: .milliseconds(100)).worker }
         }
 
+        @Test func aListenerThatDiesWhileAConnectWaitsIsHeardOf() throws {
+            let peer = try PeerProcess([
+                "verbs-deaf", "\(smallGeometry.slotCount)", "\(smallGeometry.inputBytes)",
+                "\(smallGeometry.outputBytes)", "-", "7", RDMAHere.server,
+            ])
+            let killer = PeerThread { [id = peer.id] in
+                usleep(300_000)
+                kill(id, SIGKILL)
+            }
+            defer { killer.join() }
+            let took = ContinuousClock().measure {
+                #expect(throws: TransportError.system(code: ECONNREFUSED)) {
+                    _ = try RDMAHere.connector(to: peer.greeting).connect(worker: 0, timeout: .seconds(10)).slotCount
+                }
+            }
+            #expect(took > .milliseconds(290) && took < .seconds(4), "it took \(took)")
+        }
+
         @Test(arguments: ["", "127.0.0.1", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:65536", ":1", "not a host:99"])
         func addressesThatMakeNoSenseAreErrors(_ address: String) {
             #expect(throws: TransportError.self) {
