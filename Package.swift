@@ -88,6 +88,7 @@ let package = Package(
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
         testableRoom("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
+        testableRoom("FallowReporting", ["FallowModel", "FallowWire"]),
 
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
@@ -102,7 +103,7 @@ let package = Package(
         room("FallowHost", ["FallowModel", "CLinux", log]),
         testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
-        testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
+        testableRoom("FallowHistory", ["FallowModel", "FallowReporting", "FallowWire", grdb]),
         testableRoom(
             "FallowControl",
             ["FallowModel", "FallowWire", "CMunge", log, crypto, nioCore, httpTypes, httpClient, hummingbird]),
@@ -131,14 +132,14 @@ let package = Package(
         testableRoom(
             "FallowController",
             [
-                "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowSlurm",
-                "FallowConfiguration", log, crypto, hummingbird,
+                "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowReporting",
+                "FallowSlurm", "FallowConfiguration", log, crypto, hummingbird,
             ]),
         room(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "TransportVerbs", argumentParser, subprocess, histogram,
+                "FallowReporting", "TransportVerbs", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.
@@ -203,7 +204,8 @@ let package = Package(
         tests(
             "FallowControlTests",
             ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird, "TestProcesses"]),
-        tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowWire", grdb]),
+        tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowReporting", "FallowWire", grdb]),
+        tests("FallowReportingTests", ["FallowReporting", "FallowModel", "FallowWire"]),
         tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "TestProcesses"]),
         tests(
             "FallowControllerTests",

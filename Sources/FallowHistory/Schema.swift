@@ -44,6 +44,10 @@ enum Schema {
                       scope TEXT PRIMARY KEY, unallocated INTEGER, lent INTEGER);
                     """)
         }
+        migrator.registerMigration("2: rollups") { db in
+            try addRollups(db)
+            try convertFirst(db)
+        }
         return migrator
     }
 }
