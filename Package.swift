@@ -179,6 +179,10 @@ let package = Package(
         .executableTarget(
             name: "bench-agent", dependencies: ["FallowTestSupport", "FallowModel", "FallowWire"],
             path: "Benchmarks/agent", swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
+        .executableTarget(
+            name: "history-bench",
+            dependencies: ["FallowHistory", "FallowModel", "FallowReporting", "FallowWire", grdb],
+            path: "Benchmarks/history", swiftSettings: swift),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(
@@ -211,7 +215,7 @@ let package = Package(
             "FallowControllerTests",
             [
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
-                "FallowPolicy", "FallowWire", log, yams, "TestProcesses",
+                "FallowPolicy", "FallowReporting", "FallowWire", log, yams, "TestProcesses",
             ]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(

@@ -27,7 +27,8 @@ extension History {
         for name in state.changedNodes.sorted() {
             guard let account = state.accounts.nodes[name] else { continue }
             let id =
-                try ids[name] ?? number(of: name, cores: account.cores, memory: account.memory, account.instanceStartedAt, db)
+                try ids[name]
+                ?? number(of: name, cores: account.cores, memory: account.memory, account.instanceStartedAt, db)
             ids[name] = id
             let update = try db.cachedStatement(
                 sql: """

@@ -36,7 +36,8 @@ extension History {
                 report.jobTotal.lentByteSeconds += job.lentByteSeconds
             }
         }
-        report.jobs = Array(jobs.sorted { ($1.left, $0.facts.jobID) < ($0.left, $1.facts.jobID) }.prefix(query.jobLimit))
+        report.jobs = Array(
+            jobs.sorted { ($1.left, $0.facts.jobID) < ($0.left, $1.facts.jobID) }.prefix(query.jobLimit))
     }
 
     /// Jobs that were seen last in the report's time, and that left most unused.
@@ -96,7 +97,8 @@ extension JobUse {
         let jobs = rows.map(\.row.job)
         // Of each node the latest run: a requeued job holds what its last run holds.
         var latest: [Int64: JobReport] = [:]
-        for (node, row) in rows where (latest[node]?.firstSeenAt ?? .init(nanosecondsSinceEpoch: .min)) <= row.job.firstSeenAt {
+        for (node, row) in rows
+        where (latest[node]?.firstSeenAt ?? .init(nanosecondsSinceEpoch: .min)) <= row.job.firstSeenAt {
             latest[node] = row.job
         }
         var runs: [Int64: Int] = [:]

@@ -1,4 +1,4 @@
-public import FallowModel
+internal import FallowModel
 internal import FallowReporting
 public import FallowWire
 internal import GRDB

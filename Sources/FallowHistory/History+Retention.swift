@@ -24,6 +24,13 @@ public struct Retention: Sendable, Hashable {
 }
 
 extension History {
+    /// Merges what is written ahead into the file, so that its size is that of what it holds.
+    public func checkpoint() throws(HistoryError) {
+        do {
+            try database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+        } catch { throw HistoryError(error, path: path) }
+    }
+
     /// Forgets what is older than it is to be kept. Rooms in the file are used again; it does not shrink.
     public func prune(now: Timestamp, keeping retention: Retention = Retention()) throws(HistoryError) {
         func before(_ span: Duration) -> Int64 { now.nanosecondsSinceEpoch - min(span.nanoseconds, 1 << 62) }

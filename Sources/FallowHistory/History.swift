@@ -1,5 +1,5 @@
 public import FallowModel
-internal import FallowReporting
+public import FallowReporting
 public import FallowWire
 internal import GRDB
 internal import Glibc
@@ -82,8 +82,9 @@ public final class History: Sendable {
             (state.take(report, at: receivedAt, isDown: isDown), state.nodeIDs[report.node])
         }
         guard !ended.isEmpty || !report.reclaims.isEmpty else { return }
-        try write { db in
-            let id = try node ?? Self.number(of: report.node, cores: report.cores, memory: report.memory, receivedAt, db)
+        let reclaims = try write { db in
+            let id =
+                try node ?? Self.number(of: report.node, cores: report.cores, memory: report.memory, receivedAt, db)
             try state.withLock { state in
                 state.nodeIDs[report.node] = id
                 for key in ended {
@@ -91,19 +92,35 @@ public final class History: Sendable {
                     for (owner, use) in state.owners[key] ?? [:] { try Self.add(use, to: owner, db) }
                 }
             }
-            for reclaim in report.reclaims { try Self.record(reclaim, on: report.node, db) }
+            return try report.reclaims.filter { try Self.record($0, on: report.node, db) }
         }
-        state.withLock { $0.wereSaved(ended) }
+        state.withLock { state in
+            state.wereSaved(ended)
+            for reclaim in reclaims { state.counters.vacateSeconds.add(Double(reclaim.vacateMicroseconds) / 1e6) }
+        }
     }
 
-    private static func record(_ reclaim: ReclaimReport, on node: NodeName, _ db: Database) throws {
+    /// - Returns: false: it was there already.
+    private static func record(_ reclaim: ReclaimReport, on node: NodeName, _ db: Database) throws -> Bool {
         try db.execute(
             sql: "INSERT OR IGNORE INTO reclaims VALUES (?, ?, ?, ?, ?, ?, ?)",
             arguments: [
                 node.text, reclaim.at.nanosecondsSinceEpoch, Int64(reclaim.jobID.number),
                 Int64(reclaim.stepID.number), reclaim.leases.count, reclaim.vacateMicroseconds, reclaim.stuckProcesses,
             ])
-        if db.changesCount == 1 { try count(vacate: reclaim.vacateMicroseconds, at: reclaim.at, db) }
+        guard db.changesCount == 1 else { return false }
+        try count(vacate: reclaim.vacateMicroseconds, at: reclaim.at, db)
+        return true
+    }
+
+    /// What was counted since the file was opened.
+    public var counters: HistoryCounters { state.withLock { $0.counters } }
+    /// The file's size with what is not yet merged into it.
+    public var sizeBytes: Int64 {
+        ["", "-wal"].reduce(0) { sum, suffix in
+            var status = stat()
+            return stat(path + suffix, &status) == 0 ? sum + Int64(status.st_size) : sum
+        }
     }
 
     /// What slurmctld knows of the jobs that run, for those that reports name from now on.

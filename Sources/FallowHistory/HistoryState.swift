@@ -35,6 +35,9 @@ struct HistoryState: Sendable {
     var facts: [JobID: JobFacts] = [:]
     var partitions: [NodeName: String] = [:]
 
+    /// Since the file was opened.
+    var counters = HistoryCounters()
+
     // What has grown since.
     /// Nodes whose accounts changed.
     var changedNodes: Set<NodeName> = []
@@ -61,10 +64,15 @@ struct HistoryState: Sendable {
         guard let grown else { return [] }
         changedNodes.insert(report.node)
         if !grown.use.isZero { growth.append((report.node, grown)) }
+        counters.use += grown.use
         for gap in grown.endedGaps {
             switch gap {
-            case .node(let seconds): tally(.nodeGapSeconds, seconds, now)
-            case .cores(let seconds): tally(.coreGapSeconds, seconds, now)
+            case .node(let seconds):
+                tally(.nodeGapSeconds, seconds, now)
+                counters.nodeGapSeconds.add(seconds)
+            case .cores(let seconds):
+                tally(.coreGapSeconds, seconds, now)
+                counters.coreGapSeconds.add(seconds)
             }
         }
         return takeJobs(report, now)
@@ -120,6 +128,7 @@ struct HistoryState: Sendable {
         var use = NodeUse()
         use[.down] = NodeUse.hundredths((to - from).inSeconds * Double(cores))
         growth.append((node, .init(use: use, from: from, to: to)))
+        counters.use += use
     }
 
     /// These runs are in the file.
@@ -136,6 +145,8 @@ struct HistoryState: Sendable {
         saved = accounts
     }
     /// It could not be written: totals come back with the next reports, spread over the time between.
+    ///
+    /// Counters count on; what comes back is counted again, which a monitor sees as a peak.
     mutating func wasLost() {
         forgetGrowth()
         accounts = saved

@@ -28,15 +28,20 @@ struct JobRow: Sendable, Hashable {
                   lent_byte_s = excluded.lent_byte_s, day = excluded.day, unused = excluded.unused
                 """)
         try statement.execute(
-            arguments: StatementArguments([
-                Int64(job.jobID.number), node, job.firstSeenAt.nanosecondsSinceEpoch, Int64(job.user.number),
-                try facts?.account.map { try Self.word($0, db) }, try facts?.partition.map { try Self.word($0, db) },
-                (facts?.arrayJobID).map { Int64($0.number) }, (facts?.arrayTask).map { Int64($0) }, facts?.cpus ?? 0,
-                facts?.tasks ?? 0, job.cores.description, job.cores.count, job.memory.bytes, job.serverless,
-                job.remoteMemory, lastSeenAt.nanosecondsSinceEpoch, job.endedAt?.nanosecondsSinceEpoch, job.measured,
-                job.peakMemory.bytes, job.heldCoreSeconds, job.usedCoreSeconds, job.lentCoreSeconds,
-                job.heldByteSeconds, job.usedByteSeconds, job.lentByteSeconds, Self.day(lastSeenAt), Self.unused(job),
-            ] as [(any DatabaseValueConvertible)?]))
+            arguments: StatementArguments(
+                [
+                    Int64(job.jobID.number), node, job.firstSeenAt.nanosecondsSinceEpoch, Int64(job.user.number),
+                    try facts?.account.map { try Self.word($0, db) },
+                    try facts?.partition.map { try Self.word($0, db) },
+                    (facts?.arrayJobID).map { Int64($0.number) }, (facts?.arrayTask).map { Int64($0) },
+                    facts?.cpus ?? 0,
+                    facts?.tasks ?? 0, job.cores.description, job.cores.count, job.memory.bytes, job.serverless,
+                    job.remoteMemory, lastSeenAt.nanosecondsSinceEpoch, job.endedAt?.nanosecondsSinceEpoch,
+                    job.measured,
+                    job.peakMemory.bytes, job.heldCoreSeconds, job.usedCoreSeconds, job.lentCoreSeconds,
+                    job.heldByteSeconds, job.usedByteSeconds, job.lentByteSeconds, Self.day(lastSeenAt),
+                    Self.unused(job),
+                ] as [(any DatabaseValueConvertible)?]))
     }
 
     /// - Parameter row: of `job_runs`, with the words of its account and partition as `account_word`, `partition_word`.

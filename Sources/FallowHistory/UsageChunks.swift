@@ -42,7 +42,9 @@ struct UsageChunks: Sendable {
             // In the order of the keys: new rows are appended, page after page.
             for (key, parts) in chunks.sorted(by: { $0.key < $1.key }) {
                 let old = try Row.fetchOne(select, arguments: [key])
-                var steps = try old.map { try Self.steps($0, column: 0, level) } ?? Array(repeating: NodeUse(), count: level.stepsPerChunk)
+                var steps =
+                    try old.map { try Self.steps($0, column: 0, level) }
+                    ?? Array(repeating: NodeUse(), count: level.stepsPerChunk)
                 for part in parts { steps[part.step] += part.use }
                 try Self.write(replace, key: key, steps)
             }

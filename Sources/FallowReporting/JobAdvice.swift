@@ -1,4 +1,4 @@
-public import FallowModel
+internal import FallowModel
 public import FallowWire
 
 /// What a job could ask for instead: from what it was seen to use, with room to spare.
@@ -11,9 +11,12 @@ public struct JobAdvice: Sendable, Hashable {
     public var reason: String
 
     /// What is advised of a job that ended; nothing of one that was not measured or ran under a minute.
-    public static func advise(_ job: JobUse) -> [JobAdvice] {
+    ///
+    /// - Parameter memoryIsOfTasks: the peak is that of the largest task, which says nothing of a node with several.
+    public static func advise(_ job: JobUse, memoryIsOfTasks: Bool = false) -> [JobAdvice] {
         guard job.ended, job.measured, job.cores > 0, job.heldCoreSeconds > 60 * Double(job.cores) else { return [] }
-        return [memory(job), cores(job)].compactMap { $0 }
+        let knowsMemory = job.peakMemory > .zero && (!memoryIsOfTasks || job.facts.tasks <= 1)
+        return [knowsMemory ? memory(job) : nil, cores(job)].compactMap { $0 }
     }
 
     private static func memory(_ job: JobUse) -> JobAdvice? {
@@ -63,16 +66,19 @@ public enum ReportNotes {
             notes.append("the history lost \(loss.writes) entries: \(loss.reason)")
         }
         if let total = report.total, total.unwatchedCoreSeconds > 0.05 * total.coreSeconds {
-            notes.append("no agent watched \(percent(total.unwatchedCoreSeconds, total.coreSeconds)): see `fallow nodes`")
+            notes.append(
+                "no agent watched \(percent(total.unwatchedCoreSeconds, total.coreSeconds)): see `fallow nodes`")
         }
         if let total = report.total, total.lentCoreSeconds == 0 {
             let held = total.unusedCoreSeconds
             if held > 0.2 * total.coreSeconds {
-                notes.append("jobs held \(percent(held, total.coreSeconds)) and did not use it: `--serverless` lends it")
+                notes.append(
+                    "jobs held \(percent(held, total.coreSeconds)) and did not use it: `--serverless` lends it")
             }
         }
         if let reclaims = report.reclaims, reclaims.late > 0 {
-            notes.append("\(reclaims.late) of \(reclaims.count) reclaims took over 10 ms: fallowd's log says on which nodes")
+            notes.append(
+                "\(reclaims.late) of \(reclaims.count) reclaims took over 10 ms: fallowd's log says on which nodes")
         }
         return notes + advice(report.jobs, limit: jobLimit)
     }

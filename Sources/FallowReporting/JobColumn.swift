@@ -1,4 +1,4 @@
-public import FallowModel
+internal import FallowModel
 public import FallowWire
 
 /// A column of the list of jobs.

@@ -4,6 +4,8 @@ public import FallowWire
 /// A report as text in 80 columns. Colour is never needed: it marks what passed a threshold, where the words say so too.
 public struct ReportText {
     public var color = false
+    /// Of the list of jobs.
+    public var columns = JobColumn.defaults
     /// The names of users; a moment as local time.
     public var userName: (JobUse) -> String
     public var shareName: (CapacityReport.Share) -> String
@@ -104,9 +106,9 @@ public struct ReportText {
     }
 
     private func jobs(_ jobs: [JobUse]) -> String {
-        var table = Table(JobColumn.defaults.map { ($0.title, $0.isLeft ? .left : .right) })
+        var table = Table(columns.map { ($0.title, $0.isLeft ? .left : .right) })
         for job in jobs {
-            table.add(JobColumn.defaults.map { $0.text(job, userName) })
+            table.add(columns.map { $0.text(job, userName) })
         }
         return table.text
     }
@@ -118,7 +120,8 @@ public struct ReportText {
             guard let gaps else { continue }
             text += wrapped(
                 "gaps of \(name): \(gaps.count), median \(Self.span(gaps.medianSeconds)), p90 "
-                    + "\(Self.span(gaps.p90Seconds)); a term of \(Self.span(gaps.fittingTermSeconds)) fits 9 times in 10")
+                    + "\(Self.span(gaps.p90Seconds)); a term of \(Self.span(gaps.fittingTermSeconds)) fits 9 times in 10"
+            )
         }
         if !report.leases.isEmpty {
             let reasons = report.leases.map { "\($0.count) \($0.reason)" }.joined(separator: ", ")

@@ -24,7 +24,7 @@ public struct Table {
                 let padding = String(repeating: " ", count: widths[column] - line[column].count)
                 return columns[column].side == .left ? line[column] + padding : padding + line[column]
             }
-            public var text = cells.joined(separator: "  ")
+            var text = cells.joined(separator: "  ")
             while text.last == " " { text.removeLast() }
             return text + "\n"
         }.joined()

@@ -57,7 +57,9 @@ public struct Tally: Sendable, Hashable {
     ///
     /// Of a gap of length g, the moments from which t still fits are g - t. The share that fits falls as t grows.
     public func fittingTerm(share: Double = 0.9) -> Double? {
-        let gaps = buckets.values.filter { $0.count > 0 }.map { (length: $0.sum / Double($0.count), n: Double($0.count)) }
+        let gaps = buckets.values.filter { $0.count > 0 }.map {
+            (length: $0.sum / Double($0.count), n: Double($0.count))
+        }
         let all = gaps.reduce(0) { $0 + $1.length * $1.n }
         guard all > 0 else { return nil }
         var low = 0.0

@@ -104,7 +104,8 @@ final class SlurmReader {
     private static func facts(of job: slurm_job_info_t) -> JobFacts {
         let isTask = job.array_job_id != 0 && job.array_task_id < 0xffff_fffe
         return JobFacts(
-            jobID: JobID(job.job_id), account: job.account.map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 },
+            jobID: JobID(job.job_id),
+            account: job.account.map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 },
             partition: job.partition.map { String(cString: $0) }, arrayJobID: isTask ? JobID(job.array_job_id) : nil,
             arrayTask: isTask ? job.array_task_id : nil, cpus: Int(job.num_cpus), tasks: Int(job.num_tasks))
     }

@@ -41,7 +41,9 @@ private func job(_ id: UInt32, cores: ClosedRange<Int>, from: Double, to: Double
             #expect(bytes.withUnsafeBytes { StepsCoding.decode($0, count: count) } == steps)
             // What is cut off or goes on is no such chunk.
             #expect((bytes + [0]).withUnsafeBytes { StepsCoding.decode($0, count: count) } == nil)
-            if !bytes.isEmpty { #expect(bytes.dropLast().withUnsafeBytes { StepsCoding.decode($0, count: count) } == nil) }
+            if !bytes.isEmpty {
+                #expect(bytes.dropLast().withUnsafeBytes { StepsCoding.decode($0, count: count) } == nil)
+            }
         }
         #expect([UInt8](repeating: 0xff, count: 99).withUnsafeBytes { StepsCoding.decode($0, count: 60) } == nil)
     }
@@ -89,17 +91,21 @@ private func job(_ id: UInt32, cores: ClosedRange<Int>, from: Double, to: Double
         #expect(first.use[.used] == 4_000 && first.use[.capacity] == 8_000)
         #expect(first.from == t0 && first.to == t0 + .seconds(10))
         // Lost: the next holds both. Repeated: nothing more.
-        let second = try #require(account.take(report(at: 100, used: 400), at: t0 + .seconds(100), isDown: false))
+        let both = account.take(report(at: 100, used: 400), at: t0 + .seconds(100), isDown: false)
+        let second = try #require(both)
         #expect(second.use[.used] == 36_000 && second.from == t0 + .seconds(10))
         let again = account.take(report(at: 100, used: 400), at: t0 + .seconds(101), isDown: false)
         #expect(again?.use.isZero == true)
-        #expect(account.take(report(at: 50, used: 200), at: t0 + .seconds(102), isDown: false) == nil)
+        let late = account.take(report(at: 50, used: 200), at: t0 + .seconds(102), isDown: false)
+        #expect(late == nil)
         // A new run counts from nothing, from its start on; the old one is not heard any more.
         let run = report(at: 230, instance: 2, startedAt: 200, used: 9)
-        let restarted = try #require(account.take(run, at: t0 + .seconds(230), isDown: false))
+        let taken = account.take(run, at: t0 + .seconds(230), isDown: false)
+        let restarted = try #require(taken)
         #expect(restarted.use[.used] == 900 && restarted.use[.capacity] == 24_000)
         #expect(restarted.from == t0 + .seconds(200))
-        #expect(account.take(report(at: 240, used: 999), at: t0 + .seconds(240), isDown: false) == nil)
+        let gone = account.take(report(at: 240, used: 999), at: t0 + .seconds(240), isDown: false)
+        #expect(gone == nil)
         // Thirds of a hundredth add up to what there is.
         var sum: Int64 = 900
         for index in 1...300 {
@@ -114,10 +120,12 @@ private func job(_ id: UInt32, cores: ClosedRange<Int>, from: Double, to: Double
 
     @Test func downIsOnlyWhatNoJobHolds() throws {
         var (account, _) = NodeAccount.open(report(at: 10), at: t0 + .seconds(10), isDown: false)
-        let drained = try #require(account.take(report(at: 20), at: t0 + .seconds(20), isDown: true))
+        let idle = account.take(report(at: 20), at: t0 + .seconds(20), isDown: true)
+        let drained = try #require(idle)
         #expect(drained.use[.down] == 8_000 && drained.use[.capacity] == 0 && drained.use[.memoryCapacity] == 0)
         // Draining with a job on it: the job's node still works.
-        let draining = try #require(account.take(report(at: 30, allocated: 40), at: t0 + .seconds(30), isDown: true))
+        let busy = account.take(report(at: 30, allocated: 40), at: t0 + .seconds(30), isDown: true)
+        let draining = try #require(busy)
         #expect(draining.use[.down] == 0 && draining.use[.capacity] == 8_000 && draining.use[.allocated] == 4_000)
     }
 
@@ -154,7 +162,9 @@ private func job(_ id: UInt32, cores: ClosedRange<Int>, from: Double, to: Double
         let both = [job(1, cores: 0...3, from: 60), job(2, cores: 4...7, from: 100)]
         #expect(take(101, both) == [.cores(seconds: 100)])
         // Suspended or not, they hold what they hold. One ends, is requeued at once: a gap of 5 s.
-        let requeued = [job(1, cores: 0...3, from: 60), job(2, cores: 4...7, from: 100, to: 200), job(2, cores: 4...7, from: 205)]
+        let requeued = [
+            job(1, cores: 0...3, from: 60), job(2, cores: 4...7, from: 100, to: 200), job(2, cores: 4...7, from: 205),
+        ]
         #expect(take(202, Array(requeued.prefix(2))) == [])
         #expect(take(206, [requeued[0], requeued[2]]) == [.cores(seconds: 5)])
         // A gap that was not watched from end to end, or lay on a drained node, is none.
