@@ -50,9 +50,10 @@ final class Ledger: Sendable {
         guard room else { return lose("the history is behind by \(Self.limit) writes: this one is dropped") }
         queue.async { [self] in
             defer { state.withLock { $0.waiting -= 1 } }
+            let before = history.transactions
             do {
                 try body(history)
-                wrote()
+                if history.transactions > before { wrote() }
             } catch {
                 lose("\(error)")
             }
@@ -62,9 +63,10 @@ final class Ledger: Sendable {
     /// Writes what the history has gathered; when that fails nothing is lost but how use was spread over the time.
     func flush() {
         queue.async { [self] in
+            let before = history.transactions
             do {
                 try history.flush()
-                wrote()
+                if history.transactions > before { wrote() }
             } catch {
                 note("\(error)")
             }

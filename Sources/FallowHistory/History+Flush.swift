@@ -6,7 +6,7 @@ internal import GRDB
 extension History {
     /// Writes what has been gathered since the last time, in one transaction.
     ///
-    /// When it fails, what was gathered is dropped: sums come back with the next reports.
+    /// Not to be called beside `record`. When it fails, what was gathered is dropped: sums come back with the next reports.
     public func flush() throws(HistoryError) {
         let pending = state.withLock { $0 }
         guard pending.hasChanges else { return }

@@ -77,7 +77,8 @@ extension History {
                       AND last_seen_at <= ? ORDER BY unused DESC LIMIT ?
                     """,
                 arguments: [day] + arguments + [
-                    query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch, query.jobLimit * 4,
+                    query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch,
+                    max(2_000, query.jobLimit * 4),
                 ])
             while let row = try rows.next() { best[row[0], default: 0] += row[1] }
         }

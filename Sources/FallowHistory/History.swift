@@ -20,6 +20,9 @@ public final class History: Sendable {
     let database: DatabasePool
     public let path: String
     let state: Mutex<HistoryState>
+    private let transactionCount = Atomic<Int>(0)
+    /// How many transactions have come through: a call that had nothing to write proves nothing of the disk.
+    public var transactions: Int { transactionCount.load(ordering: .relaxed) }
     /// A file beyond this is not read whole when it is opened; damage is then found where it is met.
     private static let checkedBytes: Int64 = 512 << 20
 
@@ -68,7 +71,11 @@ public final class History: Sendable {
     }
 
     func write<Value>(_ body: (Database) throws -> Value) throws(HistoryError) -> Value {
-        do { return try database.write(body) } catch { throw HistoryError(error, path: path) }
+        do {
+            let value = try database.write(body)
+            transactionCount.add(1, ordering: .relaxed)
+            return value
+        } catch { throw HistoryError(error, path: path) }
     }
     func read<Value>(_ body: (Database) throws -> Value) throws(HistoryError) -> Value {
         do { return try database.read(body) } catch { throw HistoryError(error, path: path) }

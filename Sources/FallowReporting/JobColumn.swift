@@ -10,12 +10,12 @@ public enum JobColumn: String, CaseIterable, Sendable {
 
     /// What is shown when nothing is asked for.
     public static let defaults: [JobColumn] = [
-        .job, .user, .nodes, .cores, .elapsed, .held, .efficiency, .lent, .memory, .memoryEfficiency, .state,
+        .job, .user, .cores, .elapsed, .held, .efficiency, .lent, .memory, .memoryEfficiency,
     ]
 
     public var title: String {
         switch self {
-        case .held: "CORE-HOURS"
+        case .held: "CORE-H"
         case .efficiency: "CPU-EFF"
         case .memoryEfficiency: "MEM-EFF"
         default: rawValue.uppercased()

@@ -28,6 +28,11 @@ import Testing
         await ledger.settle()
         let lost = ledger.lost
         #expect(lost > 100 && ledger.problem?.contains("no room") == true)
+        // What touches no disk is no sign that it has room.
+        ledger.write { $0.note(jobs: [], partitions: [:]) }
+        ledger.flush()
+        await ledger.settle()
+        #expect(ledger.problem != nil)
         // It goes on as soon as there is room, and says what is missing.
         try history.write { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
         ledger.write { try $0.recordLease(lease(1000)) }

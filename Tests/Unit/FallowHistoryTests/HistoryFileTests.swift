@@ -34,7 +34,8 @@ private func job(_ id: UInt32, _ seconds: Double, ended: Bool = false, user: UIn
         usedCoreSeconds: seconds * 2, lentCoreSeconds: seconds, peakMemory: .gibibytes(1))
 }
 
-private func query(_ from: Double = -10, _ to: Double = 7200, _ change: (inout ReportQuery) -> Void = { _ in })
+/// Whole minutes: t0 is 20 s after one.
+private func query(_ from: Double = -20, _ to: Double = 7200, _ change: (inout ReportQuery) -> Void = { _ in })
     -> ReportQuery
 {
     var query = ReportQuery(since: t0 + .seconds(from), until: t0 + .seconds(to))
@@ -109,7 +110,7 @@ private func query(_ from: Double = -10, _ to: Double = 7200, _ change: (inout R
             history.noteDown(
                 [(NodeName("n1"), 8), (NodeName("n2"), 8)], from: t0 + .seconds(120), to: t0 + .seconds(180))
             try history.flush()
-            let report = try history.capacityReport(query(0, 180))
+            let report = try history.capacityReport(query(-20, 180))
             #expect(report.total?.downCoreSeconds == 480 && report.total?.unwatchedCoreSeconds == 480)
         }
     }
@@ -153,7 +154,7 @@ private func query(_ from: Double = -10, _ to: Double = 7200, _ change: (inout R
             let all = try history.capacityReport(query())
             #expect(all.total?.usedCoreSeconds == 1200 && all.jobs.map(\.usedCoreSeconds) == [1200])
             #expect(all.leases.map(\.coreSeconds) == [20] && all.reclaims?.late == 1)
-            #expect(try history.capacityReport(query(0, 300)).total?.usedCoreSeconds == 600)
+            #expect(try history.capacityReport(query(-20, 280)).total?.usedCoreSeconds == 560)
             // The agent's run goes on where it was.
             var next = report("n1", 660)
             next.instance = 3
