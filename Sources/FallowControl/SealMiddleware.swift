@@ -24,7 +24,8 @@ public struct SealMiddleware: RouterMiddleware {
     ///   - openPaths: paths that need no seal; their routes say who may have them.
     ///   - streamingPrefix: a `PUT` under it has its body left to the route, which checks it with `receiveBody`.
     public init(
-        munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health", "/metrics"], streamingPrefix: String? = nil
+        munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health", "/metrics"],
+        streamingPrefix: String? = nil
     ) {
         self.munge = munge
         self.trustedUsers = trustedUsers
