@@ -54,7 +54,11 @@ extension History {
         }
         let (from, to) = (query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch)
         let all = wanted.isEmpty && query.partition == nil
-        let reader = try UsageReader(db, from: from, to: to, nodes: all ? nil : Set(known.keys))
+        // Nothing is newer: the step that has just begun counts whole, not by its share.
+        let day = Level.hours.secondsPerChunk * 1_000_000_000
+        let isOfNow = known.values.allSatisfy { $0.last <= to }
+        let reader = try UsageReader(
+            db, from: from, to: isOfNow ? (to / day + 1) * day : to, nodes: all ? nil : Set(known.keys))
         var total = CapacityUse()
         for (id, node) in known where node.first < to {
             // What the next report will tell is not unwatched.
