@@ -88,6 +88,7 @@ let package = Package(
         // Layer 1: pure. No clock, no I/O, no randomness of its own.
         testableRoom("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
+        testableRoom("FallowReporting", ["FallowModel", "FallowWire"]),
 
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
@@ -103,7 +104,7 @@ let package = Package(
         room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
         testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
-        testableRoom("FallowHistory", ["FallowModel", "FallowWire", grdb]),
+        testableRoom("FallowHistory", ["FallowModel", "FallowReporting", "FallowWire", grdb]),
         testableRoom(
             "FallowControl",
             ["FallowModel", "FallowWire", "FallowDigest", "CMunge", "CCurl", log, nioCore, httpTypes, hummingbird]),
@@ -137,14 +138,14 @@ let package = Package(
         testableRoom(
             "FallowController",
             [
-                "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowSlurm",
-                "FallowConfiguration", log, hummingbird,
+                "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowReporting",
+                "FallowSlurm", "FallowConfiguration", log, hummingbird,
             ]),
         room(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "TransportShm", "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
+                "FallowReporting", "TransportShm", "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.
@@ -185,6 +186,10 @@ let package = Package(
         .executableTarget(
             name: "bench-agent", dependencies: ["FallowTestSupport", "FallowModel", "FallowWire"],
             path: "Benchmarks/agent", swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
+        .executableTarget(
+            name: "history-bench",
+            dependencies: ["FallowHistory", "FallowModel", "FallowReporting", "FallowWire", grdb],
+            path: "Benchmarks/history", swiftSettings: swift),
 
         // Tests: one folder a module, mirroring Sources; what several of them share is in Support.
         .target(
@@ -211,13 +216,14 @@ let package = Package(
         tests(
             "FallowControlTests",
             ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird, "TestProcesses"]),
-        tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowWire", grdb]),
+        tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowReporting", "FallowWire", grdb]),
+        tests("FallowReportingTests", ["FallowReporting", "FallowModel", "FallowWire"]),
         tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "TestProcesses"]),
         tests(
             "FallowControllerTests",
             [
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
-                "FallowPolicy", "FallowWire", log, yams, "TestProcesses",
+                "FallowPolicy", "FallowReporting", "FallowWire", log, yams, "TestProcesses",
             ]),
         tests("FallowDigestTests", ["FallowDigest"]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FallowModel
+internal import FallowReporting
 internal import FallowWire
 
 struct StatusCommand: AsyncParsableCommand {

@@ -75,14 +75,3 @@ func clockText(seconds: Double) -> String {
     let clock = "\(two(total / 3600 % 24)):\(two(total / 60 % 60)):\(two(total % 60))"
     return total >= 86400 ? "\(total / 86400)-\(clock)" : clock
 }
-
-/// A number with a fixed count of decimals.
-func decimal(_ value: Double, _ places: Int = 1) -> String {
-    guard value.isFinite else { return "-" }
-    let scale = (0..<places).reduce(1.0) { product, _ in product * 10 }
-    let scaled = Int64((value.magnitude * scale).rounded())
-    let sign = value < 0 && scaled != 0 ? "-" : ""
-    guard places > 0 else { return "\(sign)\(scaled)" }
-    let fraction = String(scaled % Int64(scale))
-    return "\(sign)\(scaled / Int64(scale))." + String(repeating: "0", count: places - fraction.count) + fraction
-}

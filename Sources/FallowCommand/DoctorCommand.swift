@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import FallowConfiguration
 internal import FallowControl
 internal import FallowModel
+internal import FallowReporting
 internal import FallowWire
 
 #if canImport(FoundationEssentials)

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import FallowClient
 internal import FallowConfiguration
 internal import FallowModel
+internal import FallowReporting
 internal import Glibc
 internal import Histogram
 

@@ -29,6 +29,13 @@ extension ConfigurationKey {
         text("controller.url", "where agents and commands reach fallowctld", \.controllerURL),
         text("controller.listen", "address and port on which fallowctld listens", \.controllerListen),
         optional(
+            "controller.reader_token_file", "file with the token by which other machines read /metrics",
+            \.readerTokenFile, "a text", show: { $0 }, parse: { $0 }),
+        seconds("history.keep_raw", "seconds for which use is kept by 10 seconds", \.historyRaw),
+        seconds("history.keep_minutes", "seconds for which use is kept by the minute", \.historyMinutes),
+        seconds("history.keep_hours", "seconds for which use and counts are kept by the hour", \.historyHours),
+        seconds("history.keep_events", "seconds for which single jobs, leases and reclaims are kept", \.historyEvents),
+        optional(
             "node.name", "Slurm's NodeName of this node; default: the host name", \.nodeName, "a node's name",
             show: { $0.text }, parse: { NodeName($0) }),
         optional(

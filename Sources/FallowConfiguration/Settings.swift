@@ -10,6 +10,13 @@ public struct Settings: Sendable, Equatable {
     // controller
     public var controllerURL = "http://127.0.0.1:6880"
     public var controllerListen = "127.0.0.1:6880"
+    /// Holds the token by which other machines read `/metrics`; nil: only this machine does.
+    public var readerTokenFile: String?
+    // history
+    public var historyRaw: Duration = .seconds(86_400)
+    public var historyMinutes: Duration = .seconds(30 * 86_400)
+    public var historyHours: Duration = .seconds(1096 * 86_400)
+    public var historyEvents: Duration = .seconds(90 * 86_400)
     // node and agent
     public var nodeName: NodeName?
     public var nodeCores: Int?

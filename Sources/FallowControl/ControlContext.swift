@@ -1,6 +1,7 @@
 public import FallowModel
 public import FallowWire
 public import Hummingbird
+internal import NIOCore
 
 /// Who makes a request, by munged's word.
 public struct Caller: Sendable, Hashable {
@@ -19,8 +20,14 @@ public struct ControlContext: RequestContext {
     public internal(set) var caller: Caller?
     /// What the seal says the body's SHA-256 is.
     var sealedBodyDigest: String?
+    /// The connection comes from this machine, over its loopback.
+    public let isLocal: Bool
 
-    public init(source: Source) { coreContext = CoreRequestContextStorage(source: source) }
+    public init(source: Source) {
+        coreContext = CoreRequestContextStorage(source: source)
+        let address = source.channel.remoteAddress?.ipAddress ?? ""
+        isLocal = address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.")
+    }
 
     /// - Throws: `WireError` `refused`: the request carried no seal.
     public func requireCaller() throws(WireError) -> Caller {

@@ -21,10 +21,11 @@ public struct SealMiddleware: RouterMiddleware {
 
     /// - Parameters:
     ///   - trustedUsers: uids whose word as a daemon is believed (munge.trusted_uids).
-    ///   - openPaths: paths that need no seal.
+    ///   - openPaths: paths that need no seal; their routes say who may have them.
     ///   - streamingPrefix: a `PUT` under it has its body left to the route, which checks it with `receiveBody`.
     public init(
-        munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health"], streamingPrefix: String? = nil
+        munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health", "/metrics"],
+        streamingPrefix: String? = nil
     ) {
         self.munge = munge
         self.trustedUsers = trustedUsers

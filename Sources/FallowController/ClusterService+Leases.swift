@@ -21,6 +21,7 @@ extension ClusterService {
                 waiters.append(.init(request: request, deadline: deadline, continuation: continuation))
             }
         }
+        if case .failure = result { leasesRefused += 1 } else { leasesGranted += 1 }
         let grant = try result.get()
         return (grant, policy.agentURL(of: grant.node) ?? "")
     }

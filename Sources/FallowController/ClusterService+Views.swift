@@ -1,4 +1,5 @@
 internal import FallowControl
+internal import FallowHistory
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowWire
@@ -39,7 +40,7 @@ extension ClusterService {
     func jobs(_ scope: Scope, ended: Bool) async throws -> [JobView] {
         let running = policy.jobViews().filter { scope.covers($0.job.user) }
         guard ended else { return running }
-        await ledger.settle()
+        await ledger.settleAll()
         return running + (try await ledger.read { try $0.endedJobs(user: scope.user) })
     }
 
@@ -50,8 +51,16 @@ extension ClusterService {
         return running + (try await ledger.read { try $0.endedLeases(user: scope.user) })
     }
 
-    func capacity(since: Timestamp, until: Timestamp, _ scope: Scope) async throws -> CapacityReport {
-        await ledger.settle()
-        return try await ledger.read { try $0.capacityReport(since: since, until: until, user: scope.user) }
+    func capacity(_ query: ReportQuery) async throws -> CapacityReport {
+        await ledger.settleAll()
+        return try await ledger.read { try $0.capacityReport(query) }
+    }
+
+    func metrics(cluster: String, version: String) -> Metrics {
+        Metrics(
+            status: status(cluster: cluster, version: version), waiting: waiters.waiters.count,
+            leasesGranted: leasesGranted, leasesRefused: leasesRefused, leasesEnded: leasesEnded, reports: reports,
+            counters: ledger.counters, historyBytes: ledger.sizeBytes, historyIsWritten: ledger.problem == nil,
+            historyWritesLost: ledger.lost)
     }
 }

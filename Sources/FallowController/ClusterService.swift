@@ -16,6 +16,12 @@ actor ClusterService {
     let startedAt = Timestamp.now
     let logger: Logger
     private(set) var slurmAnswers = false
+    private var slurmAnsweredAt: Timestamp?
+    /// Since the start, for `/metrics`.
+    var leasesGranted = 0
+    var leasesRefused = 0
+    private(set) var leasesEnded: [LeaseEnd: Int] = [:]
+    private(set) var reports = 0
     private(set) var isStopping = false
 
     init(
@@ -32,7 +38,9 @@ actor ClusterService {
     func report(_ report: NodeReport) -> NodeInstructions {
         let now = Timestamp.now
         carryOut(policy.onReport(report, now: now))
-        ledger.write { try $0.record(report, receivedAt: now) }
+        reports += 1
+        let isDown = policy.slurmView(of: report.node)?.isWithheld ?? false
+        ledger.write { try $0.record(report, receivedAt: now, isDown: isDown) }
         serveQueue(now)
         return NodeInstructions(
             slurm: policy.slurmView(of: report.node), end: policy.ends(for: report.node),
@@ -55,8 +63,21 @@ actor ClusterService {
     /// slurmctld's latest word; nil: none that is young enough.
     func slurm(_ snapshot: SlurmSnapshot?) {
         slurmAnswers = snapshot != nil
+        if let snapshot { note(snapshot) }
+        slurmAnsweredAt = snapshot?.at
         policy.onSlurm(snapshot?.views, plannedStarts: snapshot?.plannedStarts ?? [:])
         serveQueue(.now)
+    }
+
+    /// Lets the history know what slurmctld says of jobs, partitions and nodes that are down.
+    private func note(_ snapshot: SlurmSnapshot) {
+        let partitions = Dictionary(snapshot.nodes.map { ($0.name, $0.partitions) }) { first, _ in first }
+        let down = snapshot.nodes.filter { $0.view.isWithheld && $0.view.jobs.isEmpty }.map { ($0.name, $0.view.cores) }
+        let since = slurmAnsweredAt
+        ledger.write { history in
+            history.note(jobs: snapshot.jobs, partitions: partitions)
+            if let since { history.noteDown(down, from: since, to: snapshot.at) }
+        }
     }
 
     /// Keeps an operator's change; it reaches the nodes with the answers to their next reports.
@@ -86,12 +107,26 @@ actor ClusterService {
                 logger.notice("lease \(lease.leaseID) of node \(lease.node) was not known and is taken up")
                 ledger.write { try $0.recordLease(lease.row(startedAt: lease.grantedAt)) }
             case .ended(let lease, let at, let reason, let detail):
+                leasesEnded[reason, default: 0] += 1
                 let words = detail.map { ": \($0)" } ?? ""
                 logger.info("lease \(lease.leaseID) on \(lease.node) ended: \(reason.rawValue)\(words)")
                 ledger.write {
                     try $0.recordEnd(of: lease.leaseID, at: at, reason: reason, detail: detail, report: lease.report)
                 }
             }
+        }
+    }
+}
+
+extension SlurmNodeView {
+    /// Slurm gives the node to no job for a reason of its own: down, drained, powered off. A reservation is none: somebody
+    /// may use it.
+    var isWithheld: Bool {
+        state.split(separator: "+").contains {
+            [
+                "DOWN", "ERROR", "UNKNOWN", "FUTURE", "DRAIN", "FAIL", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_UP",
+                "POWERING_DOWN", "POWER_DOWN", "POWER_DRAIN", "MAINTENANCE", "REBOOT_ISSUED", "INVALID_REG",
+            ].contains($0)
         }
     }
 }

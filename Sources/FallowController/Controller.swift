@@ -61,6 +61,7 @@ public struct Controller: Sendable {
             }
             group.addTask { try await tick(service) }
             group.addTask { try await prune(ledger) }
+            group.addTask { try await flush(ledger) }
             if let slurmReader {
                 let poller = SlurmPoller(
                     service: service, program: slurmReader, interval: settings.slurmPollInterval, logger: logger)
@@ -76,7 +77,7 @@ public struct Controller: Sendable {
                 if case .failure(let error) = result, !(error is CancellationError) { throw error }
             }
         }
-        await ledger.settle()
+        await ledger.settleAll()
     }
 
     private func tick(_ service: ClusterService) async throws {
@@ -93,9 +94,17 @@ public struct Controller: Sendable {
     }
 
     private func prune(_ ledger: Ledger) async throws {
+        let retention = Retention(settings)
         while true {
-            ledger.write { try $0.prune(now: .now) }
+            ledger.write { try $0.prune(now: .now, keeping: retention) }
             try await Task.sleep(for: .seconds(3600))
+        }
+    }
+
+    private func flush(_ ledger: Ledger) async throws {
+        while true {
+            try await Task.sleep(for: .seconds(60))
+            ledger.flush()
         }
     }
 
@@ -116,5 +125,16 @@ extension ClusterLimits {
         memoryPerUser = settings.memoryPerUser
         donorSize = settings.donorSize
         silentAfter = max(.seconds(6), settings.reportInterval * 3)
+    }
+}
+
+extension Retention {
+    /// As the site's configuration has it.
+    init(_ settings: Settings) {
+        self.init()
+        raw = settings.historyRaw
+        minutes = settings.historyMinutes
+        hours = settings.historyHours
+        events = settings.historyEvents
     }
 }

@@ -1,6 +1,8 @@
 internal import Dispatch
 internal import FallowControl
 internal import FallowHistory
+internal import FallowModel
+internal import FallowReporting
 internal import FallowWire
 internal import Logging
 internal import Synchronization
@@ -18,6 +20,11 @@ final class Ledger: Sendable {
     private struct State {
         var waiting = 0
         var problem: String?
+        /// Writes that failed or were dropped, not yet in the history; and ever.
+        var lost = 0
+        var lostSince: Timestamp?
+        var lostReason = ""
+        var lostEver = 0
     }
     private let state = Mutex(State())
 
@@ -28,6 +35,10 @@ final class Ledger: Sendable {
 
     /// What keeps the history from being written; nil when all is well.
     var problem: String? { state.withLock { $0.problem } }
+    /// Writes that were lost since this program's start.
+    var lost: Int { state.withLock { $0.lostEver } }
+    var counters: HistoryCounters { history.counters }
+    var sizeBytes: Int64 { history.sizeBytes }
 
     /// Queues a write. It is dropped, and said so, when too many wait or it fails.
     func write(_ body: @escaping @Sendable (History) throws -> Void) {
@@ -36,12 +47,26 @@ final class Ledger: Sendable {
             state.waiting += 1
             return true
         }
-        guard room else { return note("the history is behind by \(Self.limit) writes: this one is dropped") }
+        guard room else { return lose("the history is behind by \(Self.limit) writes: this one is dropped") }
         queue.async { [self] in
             defer { state.withLock { $0.waiting -= 1 } }
+            let before = history.transactions
             do {
                 try body(history)
-                note(nil)
+                if history.transactions > before { wrote() }
+            } catch {
+                lose("\(error)")
+            }
+        }
+    }
+
+    /// Writes what the history has gathered; when that fails nothing is lost but how use was spread over the time.
+    func flush() {
+        queue.async { [self] in
+            let before = history.transactions
+            do {
+                try history.flush()
+                if history.transactions > before { wrote() }
             } catch {
                 note("\(error)")
             }
@@ -54,7 +79,7 @@ final class Ledger: Sendable {
             queue.async { [self] in
                 do {
                     try body(history)
-                    note(nil)
+                    wrote()
                     done.resume()
                 } catch {
                     note("\(error)")
@@ -73,9 +98,40 @@ final class Ledger: Sendable {
         }
     }
 
+    /// Writes what was gathered and waits until that and everything that was queued is written.
+    func settleAll() async {
+        flush()
+        await settle()
+    }
+
     /// Waits until everything that was queued is written.
     func settle() async {
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in queue.async { done.resume() } }
+    }
+
+    private func lose(_ problem: String) {
+        state.withLock { state in
+            state.lost += 1
+            state.lostEver += 1
+            state.lostSince = state.lostSince ?? .now
+            state.lostReason = problem
+        }
+        note(problem)
+    }
+
+    /// A write came through: the history is told what it lost before.
+    private func wrote() {
+        note(nil)
+        let loss = state.withLock { state in
+            state.lostSince.map {
+                CapacityReport.Loss(since: $0, until: .now, writes: state.lost, reason: state.lostReason)
+            }
+        }
+        guard let loss, (try? history.record(loss)) != nil else { return }
+        state.withLock { state in
+            state.lost -= loss.writes
+            if state.lost == 0 { state.lostSince = nil }
+        }
     }
 
     private func note(_ problem: String?) {

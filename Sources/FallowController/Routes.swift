@@ -46,6 +46,13 @@ struct Routes: Sendable {
             try Response(json: try await service.leases(try scope(context), ended: try wantsEnded(request)))
         }
         router.get("/v1/report") { try await capacity($0, $1) }
+        router.get("/metrics") { request, context in
+            try MetricsAccess(tokenFile: settings.readerTokenFile).check(request, context)
+            let text = await service.metrics(cluster: settings.clusterName, version: Controller.version).text
+            return Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        }
         router.put("/v1/switches") { request, context in
             let caller = try context.requireCaller()
             guard isOperator(caller) else {
@@ -117,22 +124,6 @@ struct Routes: Sendable {
             json: LeaseRenewed(leaseID: grant.leaseID, termEnds: grant.termEnds, grant: credential))
     }
 
-    private func capacity(_ request: Request, _ context: ControlContext) async throws -> Response {
-        let scope = try scope(context)
-        let until = try moment(request, "until") ?? Timestamp.now
-        let since = try moment(request, "since") ?? until + .seconds(-86_400)
-        guard since <= until else { throw WireError(.invalid, "since is later than until") }
-        return try Response(json: try await service.capacity(since: since, until: until, scope))
-    }
-
-    private func moment(_ request: Request, _ name: String) throws -> Timestamp? {
-        guard let text = request.uri.queryParameters[Substring(name)] else { return nil }
-        guard let seconds = Double(text), (0...9e9).contains(seconds) else {
-            throw WireError(.invalid, "\(name) is '\(text)'; seconds since 1970 are right")
-        }
-        return Timestamp(secondsSinceEpoch: seconds)
-    }
-
     private func wantsEnded(_ request: Request) throws -> Bool {
         switch request.uri.queryParameters["ended"] {
         case nil, "0"?: return false
@@ -152,7 +143,7 @@ struct Routes: Sendable {
     /// Operators, and root on a daemon's behalf, see everybody's rows; all others their own.
     private func isOperator(_ caller: Caller) -> Bool { settings.operators.contains(caller.user) }
 
-    private func scope(_ context: ControlContext) throws -> ClusterService.Scope {
+    func scope(_ context: ControlContext) throws -> ClusterService.Scope {
         let caller = try context.requireCaller()
         return isOperator(caller) ? .everybody : .only(caller.user)
     }

@@ -70,7 +70,30 @@ extension History {
                     at.nanosecondsSinceEpoch, reason.rawValue, detail, report?.beneath.map { Int64($0.number) },
                     report?.usedCoreSeconds ?? 0, report?.startedAt.nanosecondsSinceEpoch, lease.description,
                 ])
+            guard db.changesCount == 1,
+                let row = try Row.fetchOne(
+                    db, sql: "SELECT * FROM leases WHERE lease = ?", arguments: [lease.description])
+            else { return }
+            try Self.count(ended: row, db)
         }
+    }
+
+    /// Counts a lease that ended, a row of `leases`, in the hour of its end.
+    static func count(ended row: Row, _ db: Database) throws {
+        let end: Int64 = row["ended_at"]
+        let held = Double(max(0, end - (row["started_at"] as Int64? ?? end))) / 1e9
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO lease_hours VALUES (?, ?, ?, 1, ?, ?, ?)
+                ON CONFLICT (hour, user, reason) DO UPDATE SET count = count + 1, core_s = core_s + excluded.core_s,
+                  used_core_s = used_core_s + excluded.used_core_s, byte_s = byte_s + excluded.byte_s
+                """)
+        try statement.execute(
+            arguments: [
+                end / 3_600_000_000_000, row["user"] as Int64,
+                try JobRow.word(row["reason"] as String? ?? "unknown", db), held * (row["cpus"] as Double),
+                row["used_core_s"] as Double, held * (row["memory"] as Double),
+            ])
     }
 
     /// Leases whose end is not written: what ran or was granted when this program last stopped.

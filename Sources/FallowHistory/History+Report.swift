@@ -1,115 +1,178 @@
-public import FallowModel
+internal import FallowModel
+internal import FallowReporting
 public import FallowWire
 internal import GRDB
 
-#if canImport(FoundationEssentials)
-    internal import FoundationEssentials
-#else
-    internal import Foundation
-#endif
-
 extension History {
-    /// Capacity over a time: per node the integrals' growth, and the jobs, leases and reclaims of that time.
+    /// Capacity over a time: of nodes, jobs, leases, gaps and reclaims.
     ///
-    /// Integrals are differences of samples a minute apart (an hour, where older than a day); of a job the whole use is
-    /// given, also where it began earlier.
-    /// - Parameter user: only this one's jobs are listed; nil: everybody's.
-    public func capacityReport(
-        since: Timestamp, until: Timestamp, user: UserID?, jobLimit: Int = 10_000
-    ) throws(HistoryError) -> CapacityReport {
+    /// Of a job that is listed the whole use is given, also where it began earlier.
+    public func capacityReport(_ query: ReportQuery) throws(HistoryError) -> CapacityReport {
         try read { db in
-            let times = (since.nanosecondsSinceEpoch, until.nanosecondsSinceEpoch)
-            let ended = try Row.fetchAll(
-                db, sql: "SELECT reason, count(*) AS n FROM leases WHERE ended_at BETWEEN ? AND ? GROUP BY reason",
-                arguments: [times.0, times.1])
-            let vacates = try Int.fetchAll(
-                db, sql: "SELECT vacate_us FROM reclaims WHERE at BETWEEN ? AND ? ORDER BY vacate_us",
-                arguments: [times.0, times.1])
-            return CapacityReport(
-                since: since, until: until, nodes: try Self.nodeUses(db, times),
-                jobs: try Self.jobs(
-                    db, "last_seen_at >= \(times.0) AND first_seen_at <= \(times.1)", user: user, limit: jobLimit),
-                leasesEnded: Dictionary(uniqueKeysWithValues: ended.map { ($0["reason"] ?? "unknown", $0["n"]) }),
-                reclaims: vacates.count, vacateMedianMicroseconds: Self.quantile(vacates, 0.5),
-                vacateP99Microseconds: Self.quantile(vacates, 0.99))
+            let hours = query.hours
+            func time(_ hour: Int64) -> Timestamp { Self.time(hour * 3_600_000_000_000) }
+            var report = CapacityReport(
+                cluster: query.cluster, since: query.since, until: query.until, hoursSince: time(hours.lowerBound),
+                hoursUntil: time(hours.upperBound))
+            if !query.isOfJobs { try Self.addCapacity(&report, query, db) }
+            if !query.isOfOthers {
+                try Self.addJobs(&report, query, db)
+                try Self.addShares(&report, query, db)
+            }
+            try Self.addCounts(&report, query, db)
+            return report
         }
     }
 
-    /// Jobs that ended, the latest first.
-    public func endedJobs(user: UserID?, limit: Int = 1000) throws(HistoryError) -> [JobView] {
-        try read { db in try Self.jobs(db, "ended_at IS NOT NULL", user: user, limit: limit) }
-    }
-
-    private static func jobs(_ db: Database, _ condition: String, user: UserID?, limit: Int) throws -> [JobView] {
-        try Row.fetchAll(
+    private static func addCapacity(_ report: inout CapacityReport, _ query: ReportQuery, _ db: Database) throws {
+        struct Known {
+            var name: NodeName
+            var cores: Int
+            var memory: ByteCount
+            var first: Int64
+            var last: Int64
+        }
+        var known: [Int64: Known] = [:]
+        let wanted = Set(query.nodes)
+        let rows = try Row.fetchCursor(
             db,
             sql: """
-                SELECT node, report FROM jobs WHERE \(condition) AND (? IS NULL OR user = ?)
-                ORDER BY last_seen_at DESC, node, job LIMIT ?
-                """, arguments: [user.map { Int64($0.number) }, user.map { Int64($0.number) }, limit]
-        ).compactMap { row in
-            let text: String = row["report"]
-            guard let job = try? JSONDecoder().decode(JobReport.self, from: Data(text.utf8)) else { return nil }
-            return JobView(node: NodeName(row["node"]), job: job)
-        }
-    }
-
-    /// The nearest-rank quantile of rising values.
-    static func quantile(_ values: [Int], _ share: Double) -> Int? {
-        guard !values.isEmpty else { return nil }
-        return values[min(values.count - 1, max(0, Int((Double(values.count) * share).rounded(.up)) - 1))]
-    }
-
-    private static func nodeUses(_ db: Database, _ times: (Int64, Int64)) throws -> [CapacityReport.NodeUse] {
-        var uses: [NodeName: CapacityReport.NodeUse] = [:]
-        // Per run of an agent: the last word not after `until`, less the last word not after `since`. A run that began
-        // within the time counts whole; of one whose beginning is pruned, what the kept samples show.
-        let runs = try Row.fetchAll(
-            db, sql: "SELECT node, instance, instance_started_at AS started FROM node_usage WHERE at >= ? ORDER BY at",
-            arguments: [times.0])
-        for run in runs {
-            let key: StatementArguments = [run["node"] as String, run["instance"] as Int64]
-            let last = try sample(db, key, "at <= \(times.1) ORDER BY at DESC")
-            guard let last else { continue }
-            var first = try sample(db, key, "at <= \(times.0) ORDER BY at DESC")
-            if first == nil, (run["started"] as Int64) < times.0 {
-                first = try sample(db, key, "at <= \(times.1) ORDER BY at")
+                SELECT id, name, cores, memory, first_at, partitions, at FROM nodes
+                LEFT JOIN node_accounts ON node = id
+                """)
+        while let row = try rows.next() {
+            let name = NodeName(row[1])
+            guard wanted.isEmpty || wanted.contains(name) else { continue }
+            if let partition = query.partition {
+                let all = (row[5] as String).split(separator: ",")
+                guard all.contains(where: { $0 == partition }) else { continue }
             }
-            let node = NodeName(run["node"])
-            let grown = integrals(last).adding(first.map(integrals) ?? NodeIntegrals(), times: -1)
-            let before = uses[node]?.integrals ?? NodeIntegrals()
-            uses[node] = CapacityReport.NodeUse(
-                node: node, cores: last["cores"], memory: ByteCount(last["memory"] as Int64),
-                integrals: before.adding(grown))
+            let first: Int64 = row[4]
+            known[row[0]] = Known(
+                name: name, cores: row[2], memory: ByteCount(row[3] as Int64), first: first,
+                last: row[6] as Int64? ?? first)
         }
-        return uses.values.sorted { $0.node < $1.node }
+        let (from, to) = (query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch)
+        let all = wanted.isEmpty && query.partition == nil
+        // Nothing is newer: the step that has just begun counts whole, not by its share.
+        let day = Level.hours.secondsPerChunk * 1_000_000_000
+        let isOfNow = known.values.allSatisfy { $0.last <= to }
+        let reader = try UsageReader(
+            db, from: from, to: isOfNow ? (to / day + 1) * day : to, nodes: all ? nil : Set(known.keys))
+        var total = CapacityUse()
+        for (id, node) in known where node.first < to {
+            // What the next report will tell is not unwatched.
+            let end = node.last > to - 60_000_000_000 ? min(to, node.last) : to
+            let use = CapacityUse(
+                reader.sums[id] ?? NodeUse(), cores: node.cores,
+                seconds: Double(max(0, end - max(from, node.first))) / 1e9)
+            total += use
+            report.nodeCount += 1
+            report.cores += node.cores
+            report.memory = report.memory + node.memory
+            report.nodes.append(.init(node: node.name, cores: node.cores, memory: node.memory, use: use))
+        }
+        report.total = total
+        if report.nodes.count > query.nodeLimit {
+            report.nodes.sort { ($1.use.leftCoreSeconds, $0.node) < ($0.use.leftCoreSeconds, $1.node) }
+            report.nodes.removeLast(report.nodes.count - query.nodeLimit)
+        } else {
+            report.nodes.sort { $0.node < $1.node }
+        }
     }
 
-    private static func sample(_ db: Database, _ key: StatementArguments, _ rest: String) throws -> Row? {
-        try Row.fetchOne(
-            db, sql: "SELECT * FROM usage_samples WHERE node = ? AND instance = ? AND \(rest) LIMIT 1", arguments: key)
+    /// Lenders and borrowers, and the jobs' sums where hours know them.
+    private static func addShares(_ report: inout CapacityReport, _ query: ReportQuery, _ db: Database) throws {
+        guard query.nodes.isEmpty, query.job == nil else { return }
+        var filter = " WHERE hour >= ? AND hour < ?"
+        var arguments: StatementArguments = [query.hours.lowerBound, query.hours.upperBound]
+        if let user = query.shownUser {
+            filter += " AND user = ?"
+            arguments += [Int64(user.number)]
+        }
+        var owners = filter
+        var ownerArguments = arguments
+        for (column, word) in [("account", query.account), ("partition", query.partition)] {
+            guard let word else { continue }
+            owners += " AND \(column) = (SELECT id FROM words WHERE word = ?)"
+            ownerArguments += [word]
+        }
+        let sums = Schema.useColumns.map { "sum(\($0))" }.joined(separator: ", ")
+        var total = NodeUse()
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT user, \(sums) FROM owner_hours\(owners) GROUP BY user", arguments: ownerArguments)
+        while let row = try rows.next() {
+            var use = NodeUse()
+            for field in NodeUse.Field.allCases { use[field] = row[field.rawValue + 1] }
+            total += use
+            guard use[.lent] > 0 || use[.memoryLent] > 0 else { continue }
+            report.lenders.append(
+                .init(
+                    user: UserID(UInt32(truncatingIfNeeded: row[0] as Int64)), coreSeconds: use.coreSeconds(.lent),
+                    byteSeconds: use.byteSeconds(.memoryLent)))
+        }
+        report.jobTotal = CapacityReport.JobTotal(total)
+        guard query.account == nil, query.partition == nil else { return }
+        let leases = try Row.fetchAll(
+            db, sql: "SELECT user, sum(core_s), sum(byte_s) FROM lease_hours\(filter) GROUP BY user",
+            arguments: arguments)
+        report.borrowers = leases.map {
+            .init(user: UserID(UInt32(truncatingIfNeeded: $0[0] as Int64)), coreSeconds: $0[1], byteSeconds: $0[2])
+        }
+        func order(_ a: CapacityReport.Share, _ b: CapacityReport.Share) -> Bool {
+            (b.coreSeconds, a.user) < (a.coreSeconds, b.user)
+        }
+        report.lenders.sort(by: order)
+        report.borrowers.sort(by: order)
+        let reasons = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT word, sum(count), sum(core_s), sum(used_core_s) FROM lease_hours JOIN words ON id = reason
+                \(filter) GROUP BY word ORDER BY word
+                """, arguments: arguments)
+        report.leases = reasons.map {
+            .init(reason: $0[0], count: $0[1], coreSeconds: $0[2], usedCoreSeconds: $0[3])
+        }
     }
 
-    private static func integrals(_ row: Row) -> NodeIntegrals {
-        NodeIntegrals(
-            elapsedSeconds: row["elapsed_s"], allocatedCoreSeconds: row["allocated_core_s"],
-            usedCoreSeconds: row["used_core_s"], lentCoreSeconds: row["lent_core_s"],
-            recoveredCoreSeconds: row["recovered_core_s"], allocatedByteSeconds: row["allocated_byte_s"],
-            usedByteSeconds: row["used_byte_s"], lentByteSeconds: row["lent_byte_s"])
+    /// Gaps, reclaims and losses: of the whole cluster, so not where only a part of it is asked for.
+    private static func addCounts(_ report: inout CapacityReport, _ query: ReportQuery, _ db: Database) throws {
+        let losses = try Row.fetchAll(
+            db, sql: "SELECT * FROM losses WHERE until >= ? AND since < ? ORDER BY since",
+            arguments: [query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch])
+        report.losses = losses.map {
+            .init(since: time($0["since"]), until: time($0["until"]), writes: $0["writes"], reason: $0["reason"])
+        }
+        guard !query.isOfJobs, query.nodes.isEmpty, query.partition == nil else { return }
+        var tallies: [Int: Tally] = [:]
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT kind, bucket, sum(count), sum(sum) FROM tallies WHERE hour >= ? AND hour < ?
+                GROUP BY kind, bucket
+                """, arguments: [query.hours.lowerBound, query.hours.upperBound])
+        while let row = try rows.next() {
+            tallies[row[0], default: Tally()].add(bucket: row[1], .init(count: row[2], sum: row[3]))
+        }
+        func tally(_ kind: TallyKind) -> Tally { tallies[kind.rawValue] ?? Tally() }
+        report.nodeGaps = .init(tally(.nodeGapSeconds))
+        report.coreGaps = .init(tally(.coreGapSeconds))
+        let vacates = tally(.vacateMicroseconds)
+        guard let median = vacates.quantile(0.5), let p99 = vacates.quantile(0.99) else { return }
+        report.reclaims = .init(
+            count: Int(vacates.count), medianMicroseconds: median, p99Microseconds: p99,
+            late: Int(tally(.lateVacateMicroseconds).count))
     }
 }
 
-extension NodeIntegrals {
-    /// This and `factor` times another.
-    fileprivate func adding(_ other: NodeIntegrals, times factor: Double = 1) -> NodeIntegrals {
-        NodeIntegrals(
-            elapsedSeconds: elapsedSeconds + factor * other.elapsedSeconds,
-            allocatedCoreSeconds: allocatedCoreSeconds + factor * other.allocatedCoreSeconds,
-            usedCoreSeconds: usedCoreSeconds + factor * other.usedCoreSeconds,
-            lentCoreSeconds: lentCoreSeconds + factor * other.lentCoreSeconds,
-            recoveredCoreSeconds: recoveredCoreSeconds + factor * other.recoveredCoreSeconds,
-            allocatedByteSeconds: allocatedByteSeconds + factor * other.allocatedByteSeconds,
-            usedByteSeconds: usedByteSeconds + factor * other.usedByteSeconds,
-            lentByteSeconds: lentByteSeconds + factor * other.lentByteSeconds)
+extension CapacityReport.JobTotal {
+    init(_ use: NodeUse) {
+        self.init()
+        heldCoreSeconds = use.coreSeconds(.allocated)
+        usedCoreSeconds = use.coreSeconds(.used)
+        lentCoreSeconds = use.coreSeconds(.lent)
+        heldByteSeconds = use.byteSeconds(.memoryAllocated)
+        usedByteSeconds = use.byteSeconds(.memoryUsed)
+        lentByteSeconds = use.byteSeconds(.memoryLent)
     }
 }

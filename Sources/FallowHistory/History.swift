@@ -1,7 +1,9 @@
 public import FallowModel
+public import FallowReporting
 public import FallowWire
 internal import GRDB
 internal import Glibc
+internal import Synchronization
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -12,10 +14,17 @@ internal import Glibc
 /// What happened, in SQLite: use of the nodes and jobs, the ledger of leases, reclaims; and the operators' switches.
 ///
 /// It holds no live state. Every call blocks on the disk (not for event loops); the writes of one call are one
-/// transaction, and what returned has survived a kill of this process.
+/// transaction. Leases, reclaims and ends of jobs have survived a kill of this process when the call returned. Use is
+/// gathered for up to a minute (`flush`): a kill loses none of it, since agents report sums, only how it was spread.
 public final class History: Sendable {
     let database: DatabasePool
     public let path: String
+    let state: Mutex<HistoryState>
+    private let transactionCount = Atomic<Int>(0)
+    /// How many transactions have come through: a call that had nothing to write proves nothing of the disk.
+    public var transactions: Int { transactionCount.load(ordering: .relaxed) }
+    /// A file beyond this is not read whole when it is opened; damage is then found where it is met.
+    private static let checkedBytes: Int64 = 512 << 20
 
     /// Opens the file or makes it, and brings its tables up to date.
     ///
@@ -35,6 +44,8 @@ public final class History: Sendable {
                     "the history \(path) cannot be opened (\(String(cString: strerror(errno)))): state_directory must be"
                         + " a writable folder")
             }
+            var status = stat()
+            fstat(descriptor, &status)
             close(descriptor)
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
@@ -46,89 +57,103 @@ public final class History: Sendable {
                         .newer,
                         "the history \(path) was written by a newer version of fallow: use that, or another file")
                 }
+                guard Int64(status.st_size) <= Self.checkedBytes else { return }
                 if let word = try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), word != "ok" {
                     throw HistoryError(
                         .corrupt, "the history \(path) is damaged (\(word)): move it away, or restore it from a copy")
                 }
             }
             try Schema.migrator.migrate(database)
+            state = Mutex(try database.read { try Self.load($0) })
         } catch {
             throw HistoryError(error, path: path)
         }
     }
 
     func write<Value>(_ body: (Database) throws -> Value) throws(HistoryError) -> Value {
-        do { return try database.write(body) } catch { throw HistoryError(error, path: path) }
+        do {
+            let value = try database.write(body)
+            transactionCount.add(1, ordering: .relaxed)
+            return value
+        } catch { throw HistoryError(error, path: path) }
     }
     func read<Value>(_ body: (Database) throws -> Value) throws(HistoryError) -> Value {
         do { return try database.read(body) } catch { throw HistoryError(error, path: path) }
     }
 
     /// Records a report: use, jobs, reclaims. A repeated one changes nothing.
-    public func record(_ report: NodeReport, receivedAt: Timestamp) throws(HistoryError) {
-        try write { db in
-            try Self.recordUsage(report, receivedAt, db)
-            for job in report.jobs {
-                try db.execute(
-                    sql: """
-                        INSERT INTO jobs (node, job, first_seen_at, user, last_seen_at, ended_at, report)
-                        VALUES (?, ?, ?, ?, ?, ?, ?)
-                        ON CONFLICT DO UPDATE SET last_seen_at = excluded.last_seen_at,
-                          ended_at = coalesce(excluded.ended_at, ended_at), report = excluded.report
-                        """,
-                    arguments: [
-                        report.node.text, Int64(job.jobID.number), job.firstSeenAt.nanosecondsSinceEpoch,
-                        Int64(job.user.number), receivedAt.nanosecondsSinceEpoch,
-                        job.endedAt?.nanosecondsSinceEpoch,
-                        String(decoding: try JSONEncoder().encode(job), as: UTF8.self),
-                    ])
+    ///
+    /// - Parameter isDown: Slurm withholds the node: down, drained, powered off.
+    public func record(_ report: NodeReport, receivedAt: Timestamp, isDown: Bool = false) throws(HistoryError) {
+        let (ended, node) = state.withLock { state in
+            (state.take(report, at: receivedAt, isDown: isDown), state.nodeIDs[report.node])
+        }
+        guard !ended.isEmpty || !report.reclaims.isEmpty else { return }
+        let reclaims = try write { db in
+            let id =
+                try node ?? Self.number(of: report.node, cores: report.cores, memory: report.memory, receivedAt, db)
+            try state.withLock { state in
+                state.nodeIDs[report.node] = id
+                for key in ended {
+                    try state.accounts.jobs[key.node]?[key]?.save(db, node: id)
+                    for (owner, use) in state.owners[key] ?? [:] { try Self.add(use, to: owner, db) }
+                }
             }
-            for reclaim in report.reclaims {
-                try db.execute(
-                    sql: "INSERT OR IGNORE INTO reclaims VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    arguments: [
-                        report.node.text, reclaim.at.nanosecondsSinceEpoch, Int64(reclaim.jobID.number),
-                        Int64(reclaim.stepID.number), reclaim.leases.count, reclaim.vacateMicroseconds,
-                        reclaim.stuckProcesses,
-                    ])
+            return try report.reclaims.filter { try Self.record($0, on: report.node, db) }
+        }
+        state.withLock { state in
+            state.wereSaved(ended)
+            for reclaim in reclaims { state.counters.vacateSeconds.add(Double(reclaim.vacateMicroseconds) / 1e6) }
+        }
+    }
+
+    /// - Returns: false: it was there already.
+    private static func record(_ reclaim: ReclaimReport, on node: NodeName, _ db: Database) throws -> Bool {
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO reclaims VALUES (?, ?, ?, ?, ?, ?, ?)",
+            arguments: [
+                node.text, reclaim.at.nanosecondsSinceEpoch, Int64(reclaim.jobID.number),
+                Int64(reclaim.stepID.number), reclaim.leases.count, reclaim.vacateMicroseconds, reclaim.stuckProcesses,
+            ])
+        guard db.changesCount == 1 else { return false }
+        try count(vacate: reclaim.vacateMicroseconds, at: reclaim.at, db)
+        return true
+    }
+
+    /// What was counted since the file was opened.
+    public var counters: HistoryCounters { state.withLock { $0.counters } }
+    /// The file's size with what is not yet merged into it.
+    public var sizeBytes: Int64 {
+        ["", "-wal"].reduce(0) { sum, suffix in
+            var status = stat()
+            return stat(path + suffix, &status) == 0 ? sum + Int64(status.st_size) : sum
+        }
+    }
+
+    /// What slurmctld knows of the jobs that run, for those that reports name from now on.
+    public func note(jobs: [JobFacts], partitions: [NodeName: String]) {
+        state.withLock { state in
+            state.facts = Dictionary(jobs.map { ($0.jobID, $0) }) { first, _ in first }
+            for (node, text) in partitions where state.partitions[node] != text {
+                state.partitions[node] = text
+                state.changedNodes.insert(node)
             }
         }
     }
 
-    private static func recordUsage(_ report: NodeReport, _ receivedAt: Timestamp, _ db: Database) throws {
-        let use = report.integrals
-        for table in ["node_usage", "usage_samples"] {
+    /// Nodes that Slurm withholds and that no agent reported of for the whole of a time.
+    public func noteDown(_ nodes: [(name: NodeName, cores: Int)], from: Timestamp, to: Timestamp) {
+        state.withLock { state in for node in nodes { state.down(node.name, cores: node.cores, from: from, to: to) } }
+    }
+
+    /// Writes down that so many writes were lost.
+    public func record(_ loss: CapacityReport.Loss) throws(HistoryError) {
+        try write { db in
             try db.execute(
-                sql: "INSERT OR REPLACE INTO \(table) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                sql: "INSERT INTO losses VALUES (?, ?, ?, ?)",
                 arguments: [
-                    report.node.text, Int64(bitPattern: report.instance),
-                    receivedAt.nanosecondsSinceEpoch / 60_000_000_000, receivedAt.nanosecondsSinceEpoch,
-                    report.instanceStartedAt.nanosecondsSinceEpoch, report.cores, report.memory.bytes,
-                    use.elapsedSeconds, use.allocatedCoreSeconds, use.usedCoreSeconds, use.lentCoreSeconds,
-                    use.recoveredCoreSeconds, use.allocatedByteSeconds, use.usedByteSeconds, use.lentByteSeconds,
+                    loss.since.nanosecondsSinceEpoch, loss.until.nanosecondsSinceEpoch, loss.writes, loss.reason,
                 ])
-        }
-    }
-
-    /// Forgets: of samples older than a day all but one an hour; everything that ended more than `keep` ago.
-    public func prune(now: Timestamp, keep: Duration = .seconds(90 * 86_400)) throws(HistoryError) {
-        let oldest = now.nanosecondsSinceEpoch - keep.nanoseconds
-        let day = (now.nanosecondsSinceEpoch - 86_400_000_000_000) / 60_000_000_000
-        try write { db in
-            try db.execute(
-                sql: """
-                    DELETE FROM usage_samples WHERE minute < ? AND EXISTS (
-                      SELECT 1 FROM usage_samples later WHERE later.node = usage_samples.node
-                        AND later.instance = usage_samples.instance AND later.minute > usage_samples.minute
-                        AND later.minute / 60 = usage_samples.minute / 60)
-                    """, arguments: [day])
-            for statement in [
-                "DELETE FROM usage_samples WHERE at < ?", "DELETE FROM node_usage WHERE at < ?",
-                "DELETE FROM jobs WHERE last_seen_at < ?", "DELETE FROM leases WHERE ended_at < ?",
-                "DELETE FROM reclaims WHERE at < ?",
-            ] {
-                try db.execute(sql: statement, arguments: [oldest])
-            }
         }
     }
 }

@@ -47,6 +47,10 @@ enum Schema {
         migrator.registerMigration("2: kinds of leases") { db in
             try db.execute(sql: "ALTER TABLE leases ADD COLUMN kind TEXT NOT NULL DEFAULT 'functions'")
         }
+        migrator.registerMigration("3: rollups") { db in
+            try addRollups(db)
+            try convertFirst(db)
+        }
         return migrator
     }
 }

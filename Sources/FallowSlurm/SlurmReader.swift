@@ -57,6 +57,7 @@ final class SlurmReader {
         }
         var held: [String: [SlurmJobView]] = [:]
         var planned: [String: Timestamp] = [:]
+        var facts: [JobFacts] = []
         let list = UnsafeBufferPointer(start: jobs?.pointee.job_array, count: Int(jobs?.pointee.record_count ?? 0))
         for job in list {
             let state = job.job_state & 0xff
@@ -69,6 +70,7 @@ final class SlurmReader {
             }
             let completing = job.job_state & UInt32(CSLURM_JOB_COMPLETING) != 0
             guard state == 1 || state == 2 || completing else { continue }
+            facts.append(Self.facts(of: job))
             let hosts = library.hosts(job.nodes)
             for host in hosts {
                 let cores = cores(of: job, on: host, threads: threads[host] ?? 1)
@@ -94,8 +96,18 @@ final class SlurmReader {
                     at: at, state: rule.words, mayLend: rule.mayLend, cores: Int(node.sockets) * Int(node.cores),
                     memory: .mebibytes(Int64(clamping: node.real_memory)),
                     jobs: (held[name] ?? []).sorted { $0.jobID < $1.jobID })
-                return .init(name: NodeName(name), view: view, plannedStart: planned[name])
-            })
+                let partitions = node.partitions.map { String(cString: $0) } ?? ""
+                return .init(name: NodeName(name), view: view, plannedStart: planned[name], partitions: partitions)
+            }, jobs: facts)
+    }
+
+    private static func facts(of job: slurm_job_info_t) -> JobFacts {
+        let isTask = job.array_job_id != 0 && job.array_task_id < 0xffff_fffe
+        return JobFacts(
+            jobID: JobID(job.job_id),
+            account: job.account.map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 },
+            partition: job.partition.map { String(cString: $0) }, arrayJobID: isTask ? JobID(job.array_job_id) : nil,
+            arrayTask: isTask ? job.array_task_id : nil, cpus: Int(job.num_cpus), tasks: Int(job.num_tasks))
     }
 
     /// The job's core ids on a node.

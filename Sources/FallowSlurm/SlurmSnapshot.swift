@@ -5,12 +5,16 @@ public import FallowWire
 public struct SlurmSnapshot: Codable, Sendable {
     public var at: Timestamp
     public var nodes: [SlurmNode]
+    /// Of the jobs that hold something.
+    public var jobs: [JobFacts] = []
 
     public struct SlurmNode: Codable, Sendable {
         public var name: NodeName
         public var view: SlurmNodeView
         /// When Slurm plans to start a pending job there; nil when it plans none.
         public var plannedStart: Timestamp?
+        /// Its partitions, between commas.
+        public var partitions = ""
     }
 
     public var views: [NodeName: SlurmNodeView] {

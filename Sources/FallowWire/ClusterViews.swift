@@ -122,47 +122,6 @@ public struct ClusterStatus: Codable, Sendable {
     }
 }
 
-/// `GET /v1/report`: capacity over the time that agents have reported, in hours.
-public struct CapacityReport: Codable, Sendable {
-    public var since: Timestamp
-    public var until: Timestamp
-    public var nodes: [NodeUse]
-    public var jobs: [JobView]
-    /// Leases that ended, by reason.
-    public var leasesEnded: [String: Int]
-    public var reclaims: Int
-    /// Over all reclaims; nil when there was none.
-    public var vacateMedianMicroseconds: Int?
-    public var vacateP99Microseconds: Int?
-
-    /// One node's integrals over the report's time.
-    public struct NodeUse: Codable, Sendable {
-        public var node: NodeName
-        public var cores: Int
-        public var memory: ByteCount
-        public var integrals: NodeIntegrals
-        public init(node: NodeName, cores: Int, memory: ByteCount, integrals: NodeIntegrals) {
-            self.node = node
-            self.cores = cores
-            self.memory = memory
-            self.integrals = integrals
-        }
-    }
-    public init(
-        since: Timestamp, until: Timestamp, nodes: [NodeUse], jobs: [JobView], leasesEnded: [String: Int],
-        reclaims: Int, vacateMedianMicroseconds: Int?, vacateP99Microseconds: Int?
-    ) {
-        self.since = since
-        self.until = until
-        self.nodes = nodes
-        self.jobs = jobs
-        self.leasesEnded = leasesEnded
-        self.reclaims = reclaims
-        self.vacateMedianMicroseconds = vacateMedianMicroseconds
-        self.vacateP99Microseconds = vacateP99Microseconds
-    }
-}
-
 /// `PUT /v1/switches` by an operator: what the whole cluster, or one node, lends from now on. A kind that is not named stays as
 /// it is; one that is named for all nodes is named for each.
 public struct SwitchChange: Codable, Sendable {

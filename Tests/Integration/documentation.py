@@ -269,7 +269,7 @@ def check_columns(block, words):
     command, _, part = words[0].partition(".")
     said = program_output("fallow", command)
     headers = [l.split() for l in said.split("\n") if l.split() and all(re.fullmatch(r"[A-Z-]+", w) for w in l.split())]
-    wanted = {"": 0, "nodes": 0, "jobs": 2}[part]
+    wanted = {"": 0, "nodes": 0, "jobs": 1}[part]
     if len(headers) <= wanted:
         raise Wrong(f"fallow {command} printed no such table:\n{said}")
     if [r[0] for r in block.rows] != headers[wanted]:

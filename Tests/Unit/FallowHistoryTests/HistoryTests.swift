@@ -26,6 +26,11 @@ private func report(
         reclaims: reclaims)
 }
 
+private func capacity(_ history: History, _ from: Double, _ to: Double) throws -> CapacityReport {
+    try history.flush()
+    return try history.capacityReport(ReportQuery(since: t0 + .seconds(from), until: t0 + .seconds(to)))
+}
+
 private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
     LedgerLease(
         leaseID: LeaseID(id), requestID: .max - id, user: UserID(user), node: NodeName("n1"),
@@ -43,15 +48,15 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
             }
             // Repeated and lost reports cost nothing.
             try history.record(report(600, used: 1200), receivedAt: t0 + .seconds(601))
-            let all = try history.capacityReport(since: t0 + .seconds(-1), until: t0 + .seconds(700), user: nil)
-            #expect(all.nodes.map(\.integrals.usedCoreSeconds) == [1200])
-            let part = try history.capacityReport(since: t0 + .seconds(300), until: t0 + .seconds(480), user: nil)
-            #expect(part.nodes.map(\.integrals.usedCoreSeconds) == [360])
+            let all = try capacity(history, -1, 700)
+            #expect(all.nodes.map(\.use.usedCoreSeconds) == [1200])
+            let part = try capacity(history, 300, 480)
+            #expect(part.nodes.map(\.use.usedCoreSeconds) == [360])
             #expect(part.nodes.map(\.cores) == [8])
             // The agent restarts: its new run counts from nothing.
             try history.record(report(30, instance: 7, used: 50), receivedAt: t0 + .seconds(660))
-            let both = try history.capacityReport(since: t0 + .seconds(-1), until: t0 + .seconds(700), user: nil)
-            #expect(both.nodes.map(\.integrals.usedCoreSeconds) == [1250])
+            let both = try capacity(history, -1, 700)
+            #expect(both.nodes.map(\.use.usedCoreSeconds) == [1250])
         }
     }
 
@@ -70,12 +75,21 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
             job.endedAt = t0 + .seconds(2)
             job.usedCoreSeconds = 20
             try history.record(report(2, used: 1, jobs: [job], reclaims: reclaims), receivedAt: t0 + .seconds(2))
-            let found = try history.capacityReport(since: t0, until: t0 + .seconds(9), user: nil)
-            #expect(found.jobs.map(\.job) == [job])
-            #expect(found.reclaims == 100 && found.vacateMedianMicroseconds == 50 && found.vacateP99Microseconds == 99)
+            #expect(try history.endedJobs(user: nil).map(\.job) == [job])
+            let found = try capacity(history, 0, 9)
+            #expect(found.jobs.map(\.facts.jobID) == [JobID(5)] && found.jobTotal.usedCoreSeconds == 20)
+            // Repeated reports count once; quantiles are those of buckets that grow by a tenth.
+            let counted = try #require(found.reclaims)
+            #expect(counted.count == 100 && counted.late == 0)
+            #expect(abs(counted.medianMicroseconds - 50) < 3 && abs(counted.p99Microseconds - 99) < 6)
             #expect(try history.endedJobs(user: UserID(1001)).count == 1)
             #expect(try history.endedJobs(user: UserID(1002)).isEmpty)
-            #expect(try history.capacityReport(since: t0, until: t0 + .seconds(9), user: UserID(2)).jobs.isEmpty)
+            var query = ReportQuery(since: t0, until: t0 + .seconds(9))
+            query.viewer = UserID(2)
+            let others = try history.capacityReport(query)
+            #expect(others.jobs.isEmpty && others.jobTotal == .init() && others.total != nil)
+            query.user = UserID(1001)
+            #expect(try history.capacityReport(query).jobs.isEmpty)
         }
     }
 
@@ -96,8 +110,9 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
             let ended = try history.endedLeases(user: nil)
             #expect(ended.map(\.reason) == [.reclaimed] && ended.first?.detail == "a job")
             #expect(try history.endedLeases(user: UserID(1002)).isEmpty)
-            let counted = try history.capacityReport(since: t0, until: t0 + .seconds(9), user: nil)
-            #expect(counted.leasesEnded == ["reclaimed": 1])
+            let counted = try capacity(history, 0, 9)
+            #expect(counted.leases.map(\.reason) == ["reclaimed"] && counted.leases.first?.coreSeconds == 4)
+            #expect(counted.borrowers.map(\.user) == [UserID(1001)])
         }
     }
 
@@ -123,22 +138,32 @@ private func lease(_ id: UInt64, user: UInt32 = 1001) -> LedgerLease {
         }
     }
 
-    @Test func pruningKeepsAnHourlySample() throws {
+    @Test func pruningKeepsEachLevelAsLongAsItShould() throws {
         try withFolder { folder in
             let history = try History(path: folder + "/h.sqlite")
             for minute in 0..<180 {
                 let seconds = Double(minute * 60)
                 try history.record(report(seconds, used: seconds), receivedAt: t0 + .seconds(seconds))
             }
-            func samples() throws -> Int {
-                try history.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM usage_samples") ?? -1 }
+            try history.flush()
+            func rows(_ table: String) throws -> Int {
+                try history.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM \(table)") ?? -1 }
             }
             try history.prune(now: t0 + .seconds(10_800))
-            #expect(try samples() == 180)
-            try history.prune(now: t0 + .seconds(3 * 86_400))
-            #expect((3...4).contains(try samples()))
-            try history.prune(now: t0 + .seconds(200 * 86_400))
-            #expect(try samples() == 0)
+            let (raw, minutes) = (try rows("usage_raw"), try rows("usage_minutes"))
+            #expect(try raw == 19 && minutes == 4 && rows("usage_hours") == 2)
+            // Coarser levels give the same sums as finer ones.
+            for (day, left) in [(3, (0, minutes, 2)), (40, (0, 0, 2))] {
+                let before = try capacity(history, 1_800, 9_000).total?.usedCoreSeconds
+                try history.prune(now: t0 + .seconds(day * 86_400))
+                #expect(try rows("usage_raw") == left.0 && rows("usage_minutes") == left.1)
+                #expect(try rows("usage_hours") == left.2)
+                #expect(before == 7_200)
+            }
+            // Without minutes, the edges count by their share of the hour.
+            #expect(abs((try capacity(history, 1_800, 9_000).total?.usedCoreSeconds ?? 0) - 7_200) < 800)
+            try history.prune(now: t0 + .seconds(1_200 * 86_400))
+            #expect(try rows("usage_hours") == 0)
         }
     }
 

@@ -1,0 +1,192 @@
+import FallowModel
+import FallowReporting
+import FallowWire
+import GRDB
+
+@testable import FallowHistory
+
+/// Writes a history as agents would have made it: nodes of 128 cores and 512 GiB, jobs that come and go, use that trembles.
+struct Generator {
+    let nodes: Int
+    let days: Int
+    /// Runs of jobs for each node and day, rows of `job_runs`.
+    let jobsPerNodeDay = 12
+    let leasesPerNodeDay = 5
+    static let cores = 128
+    private var random: UInt64 = 0x9e37_79b9_7f4a_7c15
+    /// The first day, since 1970.
+    let firstDay: Int64 = 20_500
+
+    init(nodes: Int, days: Int) {
+        self.nodes = nodes
+        self.days = days
+    }
+
+    private struct Node {
+        var held = 0
+        var busyPercent: UInt64 = 80
+        var memoryMebibytes: Int64 = 0
+        var minutesLeft = 0
+    }
+
+    /// Repeatable, and quick.
+    private mutating func next(_ below: UInt64) -> UInt64 {
+        random ^= random << 13
+        random ^= random >> 7
+        random ^= random << 17
+        return random % below
+    }
+
+    mutating func run(_ history: History, progress: (String) -> Void) throws {
+        try history.write { db in
+            for node in 1...nodes {
+                try db.execute(
+                    sql: "INSERT INTO nodes (id, name, cores, memory, partitions, first_at) VALUES (?, ?, ?, ?, ?, ?)",
+                    arguments: [
+                        node, "node\(node)", Self.cores, Int64(512) << 30, node % 10 == 0 ? "batch,big" : "batch",
+                        firstDay * 86_400_000_000_000,
+                    ])
+            }
+        }
+        var states = [Node](repeating: Node(), count: nodes)
+        for day in 0..<days {
+            try history.write { db in
+                try writeDay(db, firstDay + Int64(day), &states, withRaw: day == days - 1)
+                try writeJobs(db, firstDay + Int64(day))
+                try writeLeases(db, firstDay + Int64(day))
+            }
+            progress("day \(day + 1) of \(days)")
+        }
+    }
+
+    private mutating func writeDay(_ db: Database, _ day: Int64, _ states: inout [Node], withRaw: Bool) throws {
+        let marks = Schema.useColumns.map { _ in "?" }.joined(separator: ", ")
+        func statement(_ level: Level) throws -> Statement {
+            try db.cachedStatement(sql: "INSERT INTO \(Schema.table(level)) VALUES (?, \(marks), ?)")
+        }
+        let (minutes, hours, raw) = (try statement(.minutes), try statement(.hours), try statement(.raw))
+        var sums = [[NodeUse]](repeating: [], count: nodes)
+        for hour in 0..<24 as Range<Int64> {
+            var rawChunks = [[(key: Int64, steps: [NodeUse])]](repeating: [], count: 6)
+            for node in 0..<nodes {
+                var steps: [NodeUse] = []
+                steps.reserveCapacity(60)
+                for _ in 0..<60 { steps.append(minute(&states[node])) }
+                let key = UsageChunks.key(chunk: day * 24 + hour, node: Int64(node + 1))
+                try UsageChunks.write(minutes, key: key, steps)
+                sums[node].append(steps.reduce(NodeUse(), +))
+                guard withRaw else { continue }
+                for tenth in 0..<6 {
+                    var fine: [NodeUse] = []
+                    for step in steps[(tenth * 10)..<(tenth * 10 + 10)] {
+                        for part in 0..<6 as Range<Int64> {
+                            var use = step.scaled(part + 1, of: 6) - step.scaled(part, of: 6)
+                            if use[.used] > 0 { use[.used] += Int64(next(200)) }
+                            fine.append(use)
+                        }
+                    }
+                    let chunk = (day * 24 + hour) * 6 + Int64(tenth)
+                    rawChunks[tenth].append((UsageChunks.key(chunk: chunk, node: Int64(node + 1)), fine))
+                }
+            }
+            for chunks in rawChunks { for chunk in chunks { try UsageChunks.write(raw, key: chunk.key, chunk.steps) } }
+        }
+        for node in 0..<nodes {
+            try UsageChunks.write(hours, key: UsageChunks.key(chunk: day, node: Int64(node + 1)), sums[node])
+        }
+    }
+
+    /// A minute of a node, in whole units.
+    private mutating func minute(_ node: inout Node) -> NodeUse {
+        if node.minutesLeft == 0 {
+            node.minutesLeft = Int(5 + next(60))
+            node.held = next(12) == 0 ? 0 : Int(next(UInt64(Self.cores)) + 1)
+            node.busyPercent = 40 + next(60)
+            node.memoryMebibytes = Int64(next(400_000))
+        }
+        node.minutesLeft -= 1
+        var use = NodeUse()
+        use[.capacity] = Int64(Self.cores) * 6_000
+        use[.memoryCapacity] = 524_288 * 60
+        guard node.held > 0 else { return use }
+        use[.allocated] = Int64(node.held) * 6_000
+        use[.used] = use[.allocated] * Int64(node.busyPercent) / 100 * Int64(990 + next(11)) / 1_000
+        use[.memoryAllocated] = 60 * min(524_288, node.memoryMebibytes * 3 / 2)
+        use[.memoryUsed] = min(use[.memoryAllocated], 60 * node.memoryMebibytes + Int64(next(60_000)))
+        if node.held < Self.cores / 2, next(20) == 0 {
+            use[.lent] = 6_000 * 8
+            use[.recovered] = 6_000 * 6
+        }
+        return use
+    }
+
+    private mutating func writeJobs(_ db: Database, _ day: Int64) throws {
+        for node in 1...Int64(nodes) {
+            for _ in 0..<jobsPerNodeDay {
+                let number = UInt32(truncatingIfNeeded: (day - firstDay) * 10_000_000 + Int64(next(10_000_000)) + 1)
+                let cores = Int(next(64)) + 1
+                let seconds = Double(next(20_000) + 60)
+                let end = Timestamp(nanosecondsSinceEpoch: (day * 86_400 + Int64(next(86_400))) * 1_000_000_000)
+                let held = Double(cores) * seconds
+                let user = UserID(UInt32(1000 + number % 500))
+                let job = JobReport(
+                    jobID: JobID(number), user: user, cores: AbstractCoreSet(0...cores - 1),
+                    memory: .gibibytes(Int64(cores) * 4), firstSeenAt: end + .seconds(-seconds), endedAt: end,
+                    measured: true, heldCoreSeconds: held, usedCoreSeconds: held * Double(next(100)) / 100,
+                    lentCoreSeconds: 0, heldByteSeconds: held * Double(4 << 30),
+                    usedByteSeconds: held * Double(1 << 30), lentByteSeconds: 0,
+                    peakMemory: .gibibytes(Int64(cores)))
+                let facts = JobFacts(
+                    jobID: job.jobID, account: "account\(number % 100)", partition: number % 10 == 0 ? "big" : "batch",
+                    cpus: cores, tasks: 1)
+                try JobRow(job: job, facts: facts, lastSeenAt: end).save(db, node: node)
+            }
+        }
+        for hour in day * 24..<day * 24 + 24 {
+            for user in 0..<500 as Range<UInt32> {
+                var use = NodeUse()
+                use[.allocated] = Int64(next(1_000_000_000))
+                use[.used] = use[.allocated] / 2
+                use[.lent] = user % 7 == 0 ? use[.allocated] / 50 : 0
+                try History.add(
+                    use,
+                    to: .init(
+                        hour: hour, user: UserID(1000 + user), account: "account\(user % 100)",
+                        partition: user % 10 == 0 ? "big" : "batch"), db)
+            }
+            for kind in [TallyKind.nodeGapSeconds, .coreGapSeconds, .vacateMicroseconds] {
+                for bucket in 0..<80 {
+                    let count = Int64(next(90))
+                    try History.add(
+                        Tally.Bucket(count: count, sum: Double(count) * Double(bucket * bucket)),
+                        to: .init(hour: hour, kind: kind, bucket: bucket), db)
+                }
+            }
+        }
+    }
+
+    private mutating func writeLeases(_ db: Database, _ day: Int64) throws {
+        let insert = try db.cachedStatement(
+            sql: "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)")
+        for node in 1...nodes {
+            for _ in 0..<leasesPerNodeDay {
+                let start = (day * 86_400 + Int64(next(86_000))) * 1_000_000_000
+                let id = LeaseID(next(.max))
+                try insert.execute(
+                    arguments: [
+                        id.description, Int64(next(1 << 60)), Int64(1000 + next(300)), "node\(node)",
+                        "node\(1 + next(UInt64(nodes)))", 8, Int64(1) << 30, "libfunctions.so", start,
+                        start + 300_000_000_000, start, start + 200_000_000_000,
+                        next(4) == 0 ? "reclaimed" : "released", 900.0,
+                    ])
+            }
+        }
+        for hour in day * 24..<day * 24 + 24 {
+            for user in 1000..<1300 {
+                try db.execute(
+                    sql: "INSERT INTO lease_hours VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    arguments: [hour, user, try JobRow.word("released", db), 6, 9600.0, 5400.0, 1e12])
+            }
+        }
+    }
+}
