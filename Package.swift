@@ -199,8 +199,9 @@ let package = Package(
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         .target(
             name: "TransportTesting",
-            dependencies: ["FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux"],
-            path: "Tests/Support/TransportTesting", swiftSettings: swift),
+            dependencies: [
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+            ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
             dependencies: [

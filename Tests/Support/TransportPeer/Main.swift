@@ -69,6 +69,10 @@ import TransportVerbs
             let mapping = try DonorMapping(adopting: 3, capacityBytes: capacityBytes)
             try mapping.prefault()
             say("ready")
+            while true { pause() }
+        } catch { leave(1, "\(error)") }
+    }
+
     /// An executor that never gets round to its clients.
     static func listen(_ arguments: [String], _ geometry: ArenaGeometry) -> Never {
         do throws(VerbsError) {
