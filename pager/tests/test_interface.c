@@ -50,7 +50,7 @@ static void bad_files(const struct configuration *configuration)
 	(void)configuration;
 	struct fallow_source source;
 	int file = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING), plain = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	struct fallow_shm_settings settings = {&file, 1, 0, NULL, false};
+	struct fallow_shm_settings settings = {.descriptors = &file, .count = 1};
 	CHECK(ftruncate(file, 8192) == 0 && fallow_shm_source_open(&settings, &source) == EPERM);
 	CHECK(fcntl(file, F_ADD_SEALS, F_SEAL_GROW) == 0 && fallow_shm_source_open(&settings, &source) == 0);
 	fallow_shm_source_close(&source);
