@@ -91,8 +91,8 @@ struct RunCommand: AsyncParsableCommand {
                         in: scratch ?? environment["TMPDIR"] ?? "/var/tmp", bytes: added.lentBytes)
                 }
                 donors = source
-            } catch let refusal as RunRefusal where fallback == .local && refusal.status == RunRefusal.noMemory {
-                printError("fallow run: \(refusal.sentence); \(program[0]) runs with this node's memory")
+            } catch  where fallback == .local && error.status == RunRefusal.noMemory {
+                printError("fallow run: \(error.sentence); \(program[0]) runs with this node's memory")
                 added = RunEnvironment(parent: getpid())
             }
             let run = ProgramRun(
