@@ -56,7 +56,7 @@ static void bad_files(const struct configuration *configuration)
 	fallow_shm_source_close(&source);
 	settings.stripe_bytes = 100;
 	CHECK(fallow_shm_source_open(&settings, &source) == EINVAL);
-	settings = (struct fallow_shm_settings){&plain, 1, 0, NULL, false};
+	settings = (struct fallow_shm_settings){.descriptors = &plain, .count = 1};
 	CHECK(fallow_shm_source_open(&settings, &source) == EINVAL);
 	settings.count = 0;
 	CHECK(fallow_shm_source_open(&settings, &source) == EINVAL);
