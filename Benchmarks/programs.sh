@@ -12,7 +12,7 @@ make --no-print-directory -s -C pager PAGER_BUILD="$PWD/.build/pager"
 make --no-print-directory -s -C examples memory PAGER="$PWD/.build/pager" MEMORY_BUILD="$work"
 cd "$work"
 awk 'BEGIN { srand(7); for (i = 0; i < 600000; i++) printf "%010d %d\n", rand() * 1e10, i }' >lines
-head -n 100000 lines >few
+head -n 60000 lines >few
 cat >sorting.py <<'SCRIPT'
 import numpy
 values = numpy.random.default_rng(7).integers(0, 1 << 62, 8_000_000)
