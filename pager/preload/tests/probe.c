@@ -25,6 +25,7 @@
 	} while (0)
 
 static size_t size; /* bytes to work on */
+static volatile size_t huge = SIZE_MAX / 2; /* more than the compiler lets pass */
 
 static uint64_t word_at(size_t i)
 {
@@ -69,8 +70,8 @@ static void allocate(void)
 	}
 	MUST(posix_memalign(&aligned, 1 << 20, 3 << 20) == 0 && (uintptr_t)aligned % (1 << 20) == 0);
 	free(aligned);
-	MUST(malloc(SIZE_MAX / 2) == NULL && errno == ENOMEM);
-	MUST(calloc(SIZE_MAX / 2, 3) == NULL);
+	MUST(malloc(huge) == NULL && errno == ENOMEM);
+	MUST(calloc(huge, 3) == NULL);
 	free(NULL);
 	char *small = malloc(100);
 	memset(small, 7, 100);
