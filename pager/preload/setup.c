@@ -18,7 +18,8 @@ enum { DONORS_MAX = 1024 };
 struct preload_settings preload_settings;
 static _Atomic bool main_began, has_spoken;
 static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool is_setting_up;
+/* initial-exec: to read it calls nothing that may allocate. */
+static _Thread_local bool is_setting_up __attribute__((tls_model("initial-exec")));
 
 const char *preload_program(void)
 {
