@@ -83,7 +83,7 @@ wanted=("$@")
 printf '%-12s %11s %11s %9s %9s %9s %9s\n' program memory plain '100 %' '75 %' '50 %' '25 %'
 row sort command sort -S 60M --parallel=2 lines
 row numpy command /usr/bin/python3 sorting.py
-row xz command xz -3 -T1 -c few
+row xz command xz -4 -T1 -c few
 row matmul example matmul 1024
 row jacobi example jacobi 1448 8
 row bfs example bfs 262144 16

@@ -45,7 +45,7 @@ same() {
 ends_with() { # STATUS WORDS COMMAND...
 	local status=0
 	"${@:3}" >said 2>&1 || status=$?
-	[ "$status" = "$1" ] && grep -q -- "$2" said && return
+	[ "$status" = "$1" ] && { [ -z "$2" ] || grep -q -- "$2" said; } && return
 	echo "status $status, not $1, or not '$2':"
 	cat said
 	return 1
