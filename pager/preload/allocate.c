@@ -56,9 +56,6 @@ EXPORT void *malloc(size_t size)
 	return memory != NULL || failed ? memory : __libc_malloc(size);
 }
 
-/* The one above, whoever else has the name. */
-void *preload_malloc(size_t size) __attribute__((alias("malloc"), visibility("hidden")));
-
 EXPORT void *calloc(size_t count, size_t size)
 {
 	bool failed = false;

@@ -102,9 +102,6 @@ bool preload_may_fall_back(void);
 const char *preload_program(void);
 void preload_stop_in_child(void);
 
-/* allocate.c: our own malloc, whoever else has the name. */
-void *preload_malloc(size_t size);
-
 /* hold.c: ranges that stay while the kernel works on them. */
 struct hold {
 	uint64_t offset, length;

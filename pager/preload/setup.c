@@ -247,11 +247,11 @@ static int (*program_main)(int, char **, char **);
 /* A program that takes malloc's address without a table has a stub of that name, which is undefined there and leads to ours. */
 static bool has_own_malloc(void)
 {
-	Dl_info info;
+	Dl_info info, ours;
 	const ElfW(Sym) *symbol = NULL;
 	void *found = dlsym(RTLD_DEFAULT, "malloc");
-	return found != (void *)preload_malloc && dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol != NULL &&
-	       symbol->st_shndx != SHN_UNDEF;
+	return dladdr(&preload_settings, &ours) != 0 && dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
+	       info.dli_fbase != ours.dli_fbase && symbol != NULL && symbol->st_shndx != SHN_UNDEF;
 }
 
 static int begin_main(int argc, char **argv, char **environment)
