@@ -12,8 +12,8 @@ make --no-print-directory -s -C pager PAGER_BUILD="$PWD/.build/pager"
 make --no-print-directory -s -C examples memory PAGER="$PWD/.build/pager" MEMORY_BUILD="$work"
 cd "$work"
 awk 'BEGIN { srand(7); for (i = 0; i < 600000; i++) printf "%010d %d\n", rand() * 1e10, i }' >lines
-head -n 100000 lines >few
-cat >numbers.py <<'SCRIPT'
+head -n 60000 lines >few
+cat >sorting.py <<'SCRIPT'
 import numpy
 values = numpy.random.default_rng(7).integers(0, 1 << 62, 8_000_000)
 values.sort()
@@ -82,7 +82,7 @@ row() { # NAME KIND COMMAND...
 wanted=("$@")
 printf '%-12s %11s %11s %9s %9s %9s %9s\n' program memory plain '100 %' '75 %' '50 %' '25 %'
 row sort command sort -S 60M --parallel=2 lines
-row numpy command /usr/bin/python3 numbers.py
+row numpy command /usr/bin/python3 sorting.py
 row xz command xz -4 -T1 -c few
 row matmul example matmul 1024
 row jacobi example jacobi 1448 8

@@ -73,36 +73,51 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let status: Int32
+        do throws(RunRefusal) { status = try runProgram(ProcessInfo.processInfo.environment) } catch {
+            printError("fallow run: \(error.sentence)")
+            throw ExitCode(error.status)
+        }
+        throw ExitCode(status)
+    }
+
+    private func runProgram(_ inherited: [String: String]) throws(RunRefusal) -> Int32 {
+        let path = try RunnableProgram.find(program[0], path: inherited["PATH"])
+        let prepared = try prepare(inherited)
+        let run = ProgramRun(
+            path: path, arguments: program, environment: prepared.environment.merged(with: inherited),
+            donors: prepared.donors, isDurable: durable)
+        return try run.status()
+    }
+
+    private struct Prepared {
+        var environment: RunEnvironment
+        var donors: (any DonorSource)?
+    }
+
+    /// With remote memory, or without when there is none and the user said so.
+    private func prepare(_ inherited: [String: String]) throws(RunRefusal) -> Prepared {
+        do throws(RunRefusal) { return try lend(inherited) } catch {
+            guard fallback == .local, error.status == RunRefusal.noMemory else { throw error }
+            printError("fallow run: \(error.sentence); \(program[0]) runs with this node's memory")
+            return Prepared(environment: RunEnvironment(parent: getpid()))
+        }
+    }
+
+    private func lend(_ inherited: [String: String]) throws(RunRefusal) -> Prepared {
         let remote = ByteCount(parsing: remoteMem)!
         let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(remote.bytes / 4))
-        let environment = ProcessInfo.processInfo.environment
-        do {
-            let path = try RunnableProgram.find(program[0], path: environment["PATH"])
-            var added = RunEnvironment(parent: getpid())
-            var donors: (any DonorSource)?
-            do {
-                try RunnableProgram.checkKernel()
-                let source = try DonorSources.open(self, remote: remote, environment: environment)
-                added.lend(source.files, local: local, fallsBack: fallback == .local)
-                added.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
-                added.preload = try PreloadLibrary.path(environment)
-                if durable {
-                    added.scratch = try ScratchFile.open(
-                        in: scratch ?? environment["TMPDIR"] ?? "/var/tmp", bytes: added.lentBytes)
-                }
-                donors = source
-            } catch let refusal as RunRefusal where fallback == .local && refusal.status == RunRefusal.noMemory {
-                printError("fallow run: \(refusal.sentence); \(program[0]) runs with this node's memory")
-                added = RunEnvironment(parent: getpid())
-            }
-            let run = ProgramRun(
-                path: path, arguments: program, environment: added.merged(with: environment), donors: donors,
-                isDurable: durable)
-            throw ExitCode(try run.status())
-        } catch let refusal as RunRefusal {
-            printError("fallow run: \(refusal.sentence)")
-            throw ExitCode(refusal.status)
+        var environment = RunEnvironment(parent: getpid())
+        try RunnableProgram.checkKernel()
+        environment.preload = try PreloadLibrary.path(inherited)
+        let donors = try DonorSources.open(self, remote: remote, environment: inherited)
+        environment.lend(donors.files, local: local, fallsBack: fallback == .local)
+        environment.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
+        if durable {
+            let folder = scratch ?? inherited["TMPDIR"] ?? "/var/tmp"
+            environment.scratch = try ScratchFile.open(in: folder, bytes: environment.lentBytes)
         }
+        return Prepared(environment: environment, donors: donors)
     }
 }
 

@@ -4,6 +4,7 @@
  * this process's own; on a cluster their descriptors come from a lease. */
 #ifndef FALLOW_EXAMPLES_REMOTE_H
 #define FALLOW_EXAMPLES_REMOTE_H
+#define _GNU_SOURCE
 
 #include <fallow_pager.h>
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ enum { DONORS_MAX = 1024 };
 struct preload_settings preload_settings;
 static _Atomic bool main_began, has_spoken;
 static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool is_setting_up;
+/* initial-exec: to read it calls nothing that may allocate. */
+static _Thread_local bool is_setting_up __attribute__((tls_model("initial-exec")));
 
 const char *preload_program(void)
 {
@@ -242,9 +244,19 @@ void preload_stop_in_child(void)
 
 static int (*program_main)(int, char **, char **);
 
+/* A program that takes malloc's address without a table has a stub of that name, which is undefined there and leads to ours. */
+static bool has_own_malloc(void)
+{
+	Dl_info info, ours;
+	const ElfW(Sym) *symbol = NULL;
+	void *found = dlsym(RTLD_DEFAULT, "malloc");
+	return dladdr(&preload_settings, &ours) != 0 && dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
+	       info.dli_fbase != ours.dli_fbase && symbol != NULL && symbol->st_shndx != SHN_UNDEF;
+}
+
 static int begin_main(int argc, char **argv, char **environment)
 {
-	if (preload_settings.has_memory && dlsym(RTLD_DEFAULT, "malloc") != (void *)malloc) {
+	if (preload_settings.has_memory && has_own_malloc()) {
 		preload_say("has its own malloc, so its memory cannot be made remote; run it without `fallow run`");
 		if (preload_settings.is_direct)
 			_exit(126);

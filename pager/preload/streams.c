@@ -10,6 +10,9 @@
 #undef fwrite_unlocked
 #undef fputs_unlocked
 
+/* Up to so many bytes a copy costs less than holding: programs write line by line. */
+enum { SMALL = 4096 };
+
 typedef size_t get(void *, size_t, size_t, FILE *);
 typedef size_t put(const void *, size_t, size_t, FILE *);
 
@@ -36,6 +39,12 @@ static size_t read_items(void *buffer, size_t size, size_t count, FILE *file, ge
 	size_t bytes;
 	if (__builtin_mul_overflow(size, count, &bytes) || bytes == 0 || !preload_is_ours(buffer, bytes))
 		return function(buffer, size, count, file);
+	if (bytes <= SMALL) {
+		char copy[SMALL];
+		size_t got = function(copy, 1, bytes, file);
+		memcpy(buffer, copy, got);
+		return got / size;
+	}
 	return in_steps(buffer, bytes, file, function, NULL) / size;
 }
 
@@ -44,6 +53,11 @@ static size_t write_items(const void *buffer, size_t size, size_t count, FILE *f
 	size_t bytes;
 	if (__builtin_mul_overflow(size, count, &bytes) || bytes == 0 || !preload_is_ours(buffer, bytes))
 		return function(buffer, size, count, file);
+	if (bytes <= SMALL) {
+		char copy[SMALL];
+		memcpy(copy, buffer, bytes);
+		return function(copy, size, count, file);
+	}
 	return in_steps((char *)(uintptr_t)buffer, bytes, file, NULL, function) / size;
 }
 

@@ -130,7 +130,7 @@ static void taken_back(const struct configuration *configuration, enum taking ta
 	uint64_t value = 0;
 	catch_sigbus();
 	int files[2] = {make_file(64 * 4096), make_file(64 * 4096)};
-	struct fallow_shm_settings shm = {files, 2, 4096, taking == WORD ? reclaimed : NULL, false};
+	struct fallow_shm_settings shm = {.descriptors = files, .count = 2, .stripe_bytes = 4096, .reclaimed = taking == WORD ? reclaimed : NULL};
 	words[0] = words[1] = 0;
 	CHECK(fallow_shm_source_open(&shm, &source) == 0 && source.size == 128 * 4096);
 	CHECK(fallow_pager_create(&settings, &pager) == 0);

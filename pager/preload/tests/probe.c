@@ -25,6 +25,7 @@
 	} while (0)
 
 static size_t size; /* bytes to work on */
+static volatile size_t huge = SIZE_MAX / 2; /* more than the compiler lets pass */
 
 static uint64_t word_at(size_t i)
 {
@@ -69,8 +70,8 @@ static void allocate(void)
 	}
 	MUST(posix_memalign(&aligned, 1 << 20, 3 << 20) == 0 && (uintptr_t)aligned % (1 << 20) == 0);
 	free(aligned);
-	MUST(malloc(SIZE_MAX / 2) == NULL && errno == ENOMEM);
-	MUST(calloc(SIZE_MAX / 2, 3) == NULL);
+	MUST(malloc(huge) == NULL && errno == ENOMEM);
+	MUST(calloc(huge, 3) == NULL);
 	free(NULL);
 	char *small = malloc(100);
 	memset(small, 7, 100);
@@ -188,6 +189,17 @@ static void streams(void)
 	MUST(fread(words, 8, size / 8, file) == size / 8);
 	verify(words);
 	MUST(fread(words, 8, size / 8, file) == 0 && feof(file));
+	/* Piece by piece, as lines are. */
+	rewind(file);
+	for (size_t at = 0; at < (1 << 20) / 8; at += 13)
+		MUST(fwrite(words + at, 8, 13, file) == 13);
+	MUST(fflush(file) == 0);
+	rewind(file);
+	memset(words, 0, 2 << 20);
+	for (size_t at = 0; at < (1 << 20) / 8; at += 5)
+		MUST(fread(words + at, 8, 5, file) == 5);
+	for (size_t i = 0; i < (1 << 20) / 8; i++)
+		MUST(words[i] == word_at(i));
 	memset(words, 'x', size);
 	((char *)words)[size - 1] = 0;
 	rewind(file);
