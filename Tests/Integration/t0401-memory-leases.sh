@@ -134,7 +134,7 @@ proves '... within a second, with a margin for a busy machine' back
 cat "$work/said"
 proves '... the job has run as ever' wait "$job"
 proves '... and no process of it was late: the step was answered in time' sh -c "! ls '$FALLOW_LAB'/run/node0/breaker.* 2>/dev/null"
-refused() { once "$user" hold 1 $((1024 * MiB)) | grep -q noCapacity; }
+refused() { once "$user" --node node0 hold 1 $((1024 * MiB)) | grep -q noCapacity; }
 "$work/bin/as" "$user" srun -w node0 -n1 --mem=3800 sleep 4 >/dev/null 2>&1 &
 job=$!
 within 10 sh -c "squeue -h -t R | grep -q ."
@@ -191,7 +191,7 @@ ends released >/dev/null 2>&1
 
 job=$(as "$user" sbatch --parsable -w node0 -n1 --mem=3700 --serverless=cpus=0,mem=1G -t 5 -o /dev/null --wrap 'sleep 600')
 proves 'a job promises memory' within 8 job_is "$job" "job['lending']['memory'] >= 1000 * $MiB"
-proves '... which is lent when no other is' borrow beneath "$user" hold 4 $((100 * MiB))
+proves '... which is lent when no other is' borrow beneath "$user" --node node0 hold 4 $((100 * MiB))
 proves '... and the borrower is told from which job' said beneath "[d['pool'].get('beneath') for d in donors].count($job) >= 2"
 scancel "$job"
 proves '... when the job ends, those donors end' within 15 said beneath "len(ended) >= 2"

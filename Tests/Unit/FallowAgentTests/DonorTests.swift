@@ -59,6 +59,22 @@ private func word(_ descriptor: Int32, at offset: Int) -> UInt32 {
     return pread(descriptor, &value, 4, off_t(offset)) == 4 ? value : .max
 }
 
+/// One read or write of some bytes at 60 MiB, and what became of it within 5 s.
+private func transfer(
+    _ memory: inout FabricMemoryEndpoint, _ bytes: inout [UInt8], _ token: UInt64, writing: Bool
+) throws -> MemoryCompletion? {
+    try bytes.withUnsafeMutableBytes { buffer in
+        if writing {
+            try memory.write(from: UnsafeRawBufferPointer(buffer), at: 60 << 20, token: token)
+        } else {
+            try memory.read(into: buffer, at: 60 << 20, token: token)
+        }
+        let deadline = ContinuousClock.now + .seconds(5)
+        while ContinuousClock.now < deadline { if let done = memory.poll() { return done } }
+        return nil
+    }
+}
+
 @Suite(.serialized, .enabled(if: getuid() == 0, "cgroups and other users' processes need root"))
 struct DonorTests {
     @Test func aDonorHoldsItsMemoryInItsOwnCgroupAsNobody() throws {
@@ -176,28 +192,20 @@ struct DonorTests {
             address: address, leaseID: grant.leaseID, secret: try #require(LeaseSecret.bytes(of: grant.secret)),
             capacityBytes: 64 << 20, timeout: .seconds(5))
         var bytes = [UInt8](repeating: 0x5a, count: 65_536)
-        func transfer(_ token: UInt64, writing: Bool) throws -> MemoryCompletion? {
-            try bytes.withUnsafeMutableBytes { buffer in
-                if writing {
-                    try memory.write(from: UnsafeRawBufferPointer(buffer), at: 60 << 20, token: token)
-                } else {
-                    try memory.read(into: buffer, at: 60 << 20, token: token)
-                }
-                let deadline = ContinuousClock.now + .seconds(5)
-                while ContinuousClock.now < deadline { if let done = memory.poll() { return done } }
-                return nil
-            }
-        }
-        #expect(try transfer(1, writing: true) == MemoryCompletion(token: 1))
+        let written = try transfer(&memory, &bytes, 1, writing: true)
+        #expect(written == MemoryCompletion(token: 1))
         bytes = [UInt8](repeating: 0, count: 65_536)
-        #expect(try transfer(2, writing: false) == MemoryCompletion(token: 2))
+        let read = try transfer(&memory, &bytes, 2, writing: false)
+        #expect(read == MemoryCompletion(token: 2))
         #expect(bytes.allSatisfy { $0 == 0x5a })
         let usage = node.on { $0.executors[LeaseID(1)]!.cgroup.usage().memory }
         print("donors: over fabric 64 MiB are charged \(usage)")
         #expect(usage <= .mebibytes(64) + LeaseDemand.donorNeeds)
         node.on { _ = $0.revoke([LeaseID(1)], .reclaimed) }
         var after: MemoryCompletion?
-        do { after = try transfer(3, writing: false) } catch { after = MemoryCompletion(token: 3, error: .peerLost) }
+        do { after = try transfer(&memory, &bytes, 3, writing: false) } catch {
+            after = MemoryCompletion(token: 3, error: .peerLost)
+        }
         #expect(after?.error == .peerLost)
         #expect(node.waits { $0.dying.isEmpty })
         memory.close()
