@@ -134,7 +134,10 @@ proves '... within a second, with a margin for a busy machine' back
 cat "$work/said"
 proves '... the job has run as ever' wait "$job"
 proves '... and no process of it was late: the step was answered in time' sh -c "! ls '$FALLOW_LAB'/run/node0/breaker.* 2>/dev/null"
-refused() { once "$user" --node node0 hold 1 $((1024 * MiB)) | grep -q noCapacity; }
+refused() { # its status is that of a borrower without memory
+	once "$user" --node node0 hold 1 $((1024 * MiB)) >"$work/once" 2>&1
+	grep -q noCapacity "$work/once"
+}
 "$work/bin/as" "$user" srun -w node0 -n1 --mem=3800 sleep 4 >/dev/null 2>&1 &
 job=$!
 within 10 sh -c "squeue -h -t R | grep -q ."
@@ -200,7 +203,8 @@ ends beneath >/dev/null 2>&1
 apart() {
 	local lease
 	lease=$(sed -n 's/.*"lease": "\([0-9a-f]*\)".*/\1/p' "$work/first.out" | head -n 1)
-	once "$user" --avoid "$lease" hold 1 $((64 * MiB)) | grep 'noCapacity.*avoided'
+	once "$user" --avoid "$lease" hold 1 $((64 * MiB)) >"$work/once" 2>&1
+	grep 'noCapacity.*avoided' "$work/once"
 }
 proves 'a donor is leased' borrow first "$user" hold 1 $((64 * MiB))
 proves '... another that must not share its fate is not to be had where all memory is unallocated' apart
