@@ -53,15 +53,17 @@ public enum DonorProcess {
         } catch { throw WireError(.internalError, "the donor's memory: \(error)") }
         let spent = ContinuousClock.now - began
         let report = ExecutorReport(microseconds: ["allocating": Int(spent.nanoseconds / 1000)])
-        switch (assignment.transport, mapping) {
-        case (_, nil): break
-        case (.shm, _):
+        switch assignment.transport {
+        case .shm:
+            let isThere = mapping != nil
             // Page tables take memory, and time at the end.
             mapping = nil
-            channel.send(report)
-            channel.wait()
-        case (.fabric, let mapping?): try listen(report, mapping, assignment, channel)
-        case (.verbs, _): throw WireError(.invalid, "a donor does not listen over verbs")
+            if isThere {
+                channel.send(report)
+                channel.wait()
+            }
+        case .fabric: if let mapping { try listen(report, mapping, assignment, channel) }
+        case .verbs: throw WireError(.invalid, "a donor does not listen over verbs")
         }
         // The agent is gone, or has closed the lease; where it lives it has killed this process first. Silence means off: a
         // borrower that holds the file must not hold the memory.
