@@ -22,6 +22,10 @@ proves "the node's agent has found its device" within 60 uses node0 "$executor_d
 proves "and the login machine's agent its own" within 60 uses login "$client_device" "$client_address"
 proves 'the node offers its two cores' within 30 node_is node0 "node['offer']['cores'] == 2"
 
+# The guest reads the programs from its host, slowly: the first executor may take longer than an agent waits for one.
+first_call() { timeout 60 "$work/bin/as" "$user" fallow invoke "$library" echo --wait 30; }
+proves 'a first call comes through' within 120 first_call
+
 # Payloads, and proof of the way they went.
 received() { cat "/sys/class/infiniband/$1/ports/1/hw_counters/rcvd_pkts"; } # DEVICE
 echoed() {
