@@ -20,7 +20,8 @@ reported() { is_true "$1" report; }
 of_job() { is_true "[j for j in data['jobs'] if j['facts']['jobID'] == $job and ($1)]" report; }
 proves 'a job that ended is reported as such' \
 	within 15 of_job "j['ended'] and j['cores'] == 4 and j['nodes'] == 1 and j['memory'] == 6 << 30"
-proves '... with what it used: one core of four for 8 s' of_job "6 < j['usedCoreSeconds'] < 12 and j['heldCoreSeconds'] > 28"
+# Other programs may have had the CPU meanwhile: of 8 s it got at least one.
+proves '... with what it used: one core of four' of_job "1 < j['usedCoreSeconds'] < 12 and j['heldCoreSeconds'] > 28"
 proves '... and its partition, by Slurm' of_job "j['facts'].get('partition')"
 proves 'the parts of the core time add up' reported "abs(data['total']['coreSeconds'] - sum(data['total'][k + 'CoreSeconds']
 	for k in ('used', 'unused', 'unallocated', 'down', 'unwatched'))) < 1e-6 * data['total']['coreSeconds']"
@@ -36,7 +37,9 @@ array_rows() { [ "$(fallow report -P -j "$array" --format job | tail -n +2 | sor
 proves '... and an array all of its tasks' array_rows
 proves '-u shows that user alone' is_true "{j['user'] for j in data['jobs']} == {$(id -u "$other")} and not data.get('total')" report -u "$other"
 proves '-n shows that node alone' is_true "[n['node'] for n in data['nodes']] == ['node1']" report -n node1
-proves '--since bounds it' is_true "data['total']['coreSeconds'] < 2 * 8 * 10" report --since s=5
+core_seconds() { fallow report --json --since "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["total"]["coreSeconds"])'; }
+bounded_by_since() { python3 -c 'import sys; sys.exit(not 0 < float(sys.argv[1]) < 0.95 * float(sys.argv[2]))' "$(core_seconds s=5)" "$(core_seconds d=1)"; }
+proves '--since bounds it' bounded_by_since
 proves '... and takes a date' is_true "len(data['jobs']) == 3" report --since "$(date -d "@$started" +%FT%T)"
 proves 'an ordinary user sees the cluster and their own jobs' \
 	sh -c "$work/bin/as $other fallow report --json | python3 -c 'import json, sys; d = json.load(sys.stdin)
@@ -83,7 +86,9 @@ sys.exit(0 if value is not None and eval(sys.argv[1]) else str(result))' "$2"
 }
 proves 'Prometheus scrapes it' within 30 ask 'up{job="fallow"}' 'value == 1'
 proves '... both agents report' within 10 ask 'fallow_agents{state="reporting"}' 'value == 2'
-proves '... and the used core time is that of the report' within 10 ask 'fallow_core_seconds_total{use="used"}' '6 < value < 20'
+used=$(fallow report --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["total"]["usedCoreSeconds"])')
+proves '... and the used core time is that of the report' \
+	within 10 ask 'fallow_core_seconds_total{use="used"}' "abs(value - $used) < 0.1 and value > 1"
 rules_known() { curl -s -m 5 "http://127.0.0.1:$port/api/v1/rules" | grep -q FallowReclaimLate; }
 proves '... with the example rules' rules_known
 panels_known() { # Every metric that the dashboard and the rules name is one that is exported.
