@@ -47,7 +47,7 @@ final class Lender {
         var words = ["/usr/bin/taskset", "-c", cpu, "/proc/\(getpid())/exe", what].map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child: pid_t = 0
-        let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, environ)
+        let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, nil)
         close(pipes[1])
         if let high { close(high) }
         guard code == 0 else { throw Failure(description: "cannot start a donor") }
