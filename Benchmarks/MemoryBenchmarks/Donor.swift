@@ -44,7 +44,8 @@ final class Lender {
         let high = descriptor.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
         if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
         let cpu = getenv("BENCH_SERVER_CPU").map { String(cString: $0) } ?? "1"
-        var words = ["/usr/bin/taskset", "-c", cpu, "/proc/\(getpid())/exe", what].map { strdup($0) } + [nil]
+        let command: [String] = ["/usr/bin/taskset", "-c", cpu, "/proc/\(getpid())/exe", what]
+        var words = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child: pid_t = 0
         let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, nil)
