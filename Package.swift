@@ -183,6 +183,13 @@ let package = Package(
         .executableTarget(
             name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",
             swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
+        .target(
+            name: "MemoryBenchmarks",
+            dependencies: ["FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric"],
+            path: "Benchmarks/MemoryBenchmarks", swiftSettings: swift),
+        .executableTarget(
+            name: "memory-bench", dependencies: ["MemoryBenchmarks"], path: "Benchmarks/memory",
+            swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
         .executableTarget(
             name: "bench-agent", dependencies: ["FallowTestSupport", "FallowModel", "FallowWire"],
             path: "Benchmarks/agent", swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),

@@ -20,8 +20,7 @@ enum Flaw: String, CaseIterable {
 struct RegionModel {
     var map: RegionMap
     let flaw: Flaw
-    /// What lies where; a lost donor's memory holds rubbish.
-    var memory: [RegionMap.Place: [Int: Int]] = [:]
+    /// What lies where.
     var donors: [[Int]]
     var scratch: [Int]
     var isAlive: [Bool]
@@ -33,7 +32,6 @@ struct RegionModel {
     var copies: [Copying] = []
     var reads: [Reading] = []
     var complaints: [String] = []
-    static let rubbish = -1
 
     struct Write: Hashable {
         var block: Int
@@ -63,21 +61,22 @@ struct RegionModel {
         begun = Array(repeating: [], count: blocks)
     }
 
-    /// What lies there; nil when the donor answers nobody.
-    func load(_ place: RegionMap.Place, _ block: Int) -> Int? {
+    /// What a read there gives. A lost donor's memory gives zeros, and says that all is well.
+    func load(_ place: RegionMap.Place, _ block: Int) -> Int {
         switch place {
         case .scratch: scratch[block]
-        case .donor(let donor, let slot): isAlive[donor] ? donors[donor][slot] : nil
+        case .donor(let donor, let slot): isAlive[donor] ? donors[donor][slot] : 0
         }
     }
-    mutating func store(_ value: Int, _ place: RegionMap.Place, _ block: Int) -> Bool {
+    /// A lost donor takes what is written, says that all is well, and has nothing.
+    mutating func store(_ value: Int, _ place: RegionMap.Place, _ block: Int) {
         switch place {
         case .scratch: scratch[block] = value
-        case .donor(let donor, let slot):
-            guard isAlive[donor] else { return false }
-            donors[donor][slot] = value
+        case .donor(let donor, let slot): if isAlive[donor] { donors[donor][slot] = value }
         }
-        return true
+    }
+    func isThere(_ place: RegionMap.Place) -> Bool {
+        if case .donor(let donor, _) = place { isAlive[donor] } else { true }
     }
 
     mutating func lose(_ donor: Int) {
@@ -93,7 +92,8 @@ struct RegionModel {
             isBusyAnyway = true
             let value = next
             next += 1
-            if store(value, job.from, block) { acknowledged[block] = value }
+            store(value, job.from, block)
+            acknowledged[block] = value
         }
         if isBusyAnyway { return }
         switch map.beginWrite(block, isWhole: true) {
@@ -110,22 +110,25 @@ struct RegionModel {
     mutating func stepWrite(_ index: Int) {
         let place = writes[index].open.removeFirst()
         let (block, value) = (writes[index].block, writes[index].value)
-        let isGood = store(value, place, block)
-        if flaw == .acknowledgesEarly, isGood, !writes[index].isTold {
+        store(value, place, block)
+        if flaw == .acknowledgesEarly, !writes[index].isTold {
             writes[index].isTold = true
             acknowledge(block, value)
         }
-        guard let outcome = map.finishWrite(block, at: place, isGood: isGood) else { return }
+        guard let outcome = map.finishWrite(block, at: place, isGood: true) else { return }
         let isTold = writes[index].isTold
         writes.remove(at: index)
         switch outcome {
         case .acknowledged: if !isTold { acknowledge(block, value) }
         case .again: break
-        case .lost: if acknowledged[block] != 0 { acknowledged[block] = acknowledged[block] }
+        case .lost: break
         }
     }
 
     private mutating func acknowledge(_ block: Int, _ value: Int) {
+        if map.protection == .pair, map.copies(of: block).filter(isThere).count < 2 {
+            complaints.append("block \(block): \(value) is acknowledged with fewer than two copies")
+        }
         acknowledged[block] = value
         begun[block] = []
     }
@@ -136,7 +139,8 @@ struct RegionModel {
     mutating func stepCopy(_ index: Int) {
         let job = copies[index].job
         guard let value = copies[index].value else {
-            if let value = load(job.from, job.block), map.mayBelieve(job.block, readFrom: job.from) {
+            let value = load(job.from, job.block)
+            if map.mayBelieve(job.block, readFrom: job.from) {
                 copies[index].value = value
             } else {
                 copies.remove(at: index)
@@ -145,8 +149,8 @@ struct RegionModel {
             return
         }
         copies.remove(at: index)
-        let isWritten = store(value, job.to, job.block)
-        _ = map.finishProtection(job, isRead: true, isWritten: isWritten)
+        store(value, job.to, job.block)
+        _ = map.finishProtection(job, isRead: true, isWritten: true)
     }
 
     mutating func beginRead(_ block: Int) {
@@ -162,9 +166,7 @@ struct RegionModel {
     mutating func stepRead(_ index: Int) {
         let reading = reads[index]
         guard let value = reading.value else {
-            // A donor that answers nobody: an error, or under this flaw what its memory is full of now.
-            let seen = load(reading.place, reading.block) ?? (flaw == .believesTheExpelled ? 0 : nil)
-            if let seen { reads[index].value = seen } else { reads.remove(at: index) }
+            reads[index].value = load(reading.place, reading.block)
             return
         }
         reads.remove(at: index)
@@ -181,7 +183,7 @@ struct RegionModel {
     /// Whether every acknowledged number can still be had, when all that is under way has been dropped.
     mutating func checkDurable(lossesAllowed: Int) {
         for block in acknowledged.indices where acknowledged[block] != 0 {
-            let holders = map.copies(of: block).compactMap { load($0, block) }
+            let holders = map.copies(of: block).filter(isThere).map { load($0, block) }
             let isHeld = holders.contains { $0 >= acknowledged[block] }
             if holders.contains(where: { $0 < acknowledged[block] }) && !writes.contains(where: { $0.block == block }) {
                 complaints.append("block \(block): a copy is stale: \(holders), acknowledged \(acknowledged[block])")

@@ -1,0 +1,69 @@
+internal import FallowModel
+internal import Glibc
+internal import TransportFabric
+internal import TransportShm
+
+let capacityBytes = 1 << 28
+let lease = LeaseID(1)
+let secret = [UInt8](repeating: 1, count: 32)
+
+/// The donor's process: allocates, says so, and serves until it is killed.
+func lend(_ what: String) throws -> Never {
+    alarm(120)  // the bound, should the borrower die
+    if what == "serve-shm" {
+        let mapping = try DonorMapping(adopting: 3, capacityBytes: capacityBytes)
+        try mapping.prefault()
+        print("ready")
+        fflush(nil)
+        while true { pause() }
+    }
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacityBytes, alignment: 1 << 21)
+    memory.initializeMemory(as: UInt8.self, repeating: 1)
+    let listener = try FabricMemoryListener(
+        bindAddress: "127.0.0.1", leaseID: lease, secret: secret, memory: memory)
+    print(listener.address)
+    fflush(nil)
+    listener.serve { true }
+    exit(0)
+}
+
+/// A donor that was started; killed when it is let go of.
+final class Lender {
+    let pid: pid_t
+    /// Its first line.
+    let greeting: String
+
+    init(_ what: String, passing descriptor: CInt?) throws {
+        var pipes: [CInt] = [0, 0]
+        guard pipe(&pipes) == 0 else { throw Failure(description: "no pipe") }
+        defer { close(pipes[0]) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO)
+        let high = descriptor.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
+        let cpu = getenv("BENCH_SERVER_CPU").map { String(cString: $0) } ?? "1"
+        let command: [String] = ["/usr/bin/taskset", "-c", cpu, "/proc/\(getpid())/exe", what]
+        var words = command.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var child: pid_t = 0
+        let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, nil)
+        close(pipes[1])
+        if let high { close(high) }
+        guard code == 0 else { throw Failure(description: "cannot start a donor") }
+        pid = child
+        var line: [UInt8] = []
+        var byte: UInt8 = 0
+        while read(pipes[0], &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
+        greeting = String(decoding: line, as: UTF8.self)
+    }
+
+    deinit {
+        kill(pid, SIGKILL)
+        var status: CInt = 0
+        waitpid(pid, &status, 0)
+    }
+}
+
+struct Failure: Error { let description: String }
