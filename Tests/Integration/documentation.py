@@ -173,7 +173,8 @@ def do_compile(block):
                       if (f / "Modules/FallowClient.swiftmodule").exists()), None)
         if not built:
             raise Wrong("there is no module FallowClient in the build folder; 'make build' makes it")
-        maps = [f"-fmodule-map-file={m}" for m in built.glob("*.build/module.modulemap")]
+        maps = [f"-fmodule-map-file={m}" for m in (
+            *built.glob("*.build/module.modulemap"), TREE / "Sources/CSodium/module.modulemap")]
         command = ["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors", "-I", str(built / "Modules"),
                    *(word for m in maps for word in ("-Xcc", m)), str(source)]
     else:
@@ -481,7 +482,7 @@ def page_commands(path):
     keys = settings()
     variables = {"FALLOW_" + k.upper().replace(".", "_") for k in keys}
     wrong = []
-    sources = "".join(p.read_text(errors="replace") for d in ("Sources", "slurm-plugin", "lab")
+    sources = "".join(p.read_text(errors="replace") for d in ("Sources", "slurm-plugin", "lab", "Tests/Unit", "pager")
                       for p in sorted((TREE / d).rglob("*")) if p.is_file() and ".build" not in p.parts)
     for text in spans(path):
         plain = text.split("#")[0]
