@@ -51,7 +51,9 @@ public final class FabricMemoryListener: Sendable {
     public func serve(while isWanted: () -> Bool) {
         while isWanted() {
             do throws(TransportError) {
-                serve(try door.acceptNext(timeout: .milliseconds(100)).link.pipe, while: isWanted)
+                let link = try door.acceptNext(timeout: .milliseconds(100)).link
+                // The link ends the connection when it is let go of.
+                withExtendedLifetime(link) { serve(link.pipe, while: isWanted) }
                 door.free(worker: 0)
             } catch {
                 if error == .peerLost { return }

@@ -53,8 +53,8 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
         _ bytes: [UInt8], at offset: Int, _ mode: WaitMode = .polling, timeout: Duration = .seconds(5)
     ) throws {
         try bytes.withUnsafeBytes { buffer in
-            try endpoint.write(from: buffer, at: offset, token: UInt64(offset))
-            try settle(UInt64(offset), mode, timeout)
+            try endpoint.write(from: buffer, at: offset, token: UInt64(bitPattern: Int64(offset)))
+            try settle(UInt64(bitPattern: Int64(offset)), mode, timeout)
         }
     }
 
@@ -64,8 +64,8 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
     ) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0xee, count: count)
         try bytes.withUnsafeMutableBytes { buffer in
-            try endpoint.read(into: buffer, at: offset, token: UInt64(offset))
-            try settle(UInt64(offset), mode, timeout)
+            try endpoint.read(into: buffer, at: offset, token: UInt64(bitPattern: Int64(offset)))
+            try settle(UInt64(bitPattern: Int64(offset)), mode, timeout)
         }
         return bytes
     }
