@@ -80,6 +80,8 @@ public final class FabricMemoryListener: Sendable {
                 if let event = pipe.events.next(), !event.isHarmless { return }
             } while hasTraffic(socket, &bytes)
             pipe.wait(atMostMilliseconds: 50)
+            // Whoever else connects is turned away: the memory is taken.
+            _ = try? door.acceptNext(timeout: .zero)
         }
     }
 

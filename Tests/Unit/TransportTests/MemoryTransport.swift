@@ -84,9 +84,13 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
     }
 }
 
-/// Bytes that depend on where they are and on a number, and are never zero.
+/// Bytes that depend on where they are and on a number, and are never zero: copies of a tile of 65,521 bytes, a prime.
 func memoryPattern(_ count: Int, at offset: Int, _ version: Int) -> [UInt8] {
-    (0..<count).map {
-        UInt8(truncatingIfNeeded: ((offset + $0) &* 7 &+ version &* 31 &+ ((offset + $0) >> 9)) % 255) &+ 1
+    let tile = (0..<min(count, 65521)).map { index in
+        UInt8(((offset + index) &* 7 &+ version &* 31 &+ ((offset + index) >> 9)) % 255) &+ 1
     }
+    var bytes = tile
+    bytes.reserveCapacity(count)
+    while bytes.count < count { bytes += tile.prefix(count - bytes.count) }
+    return bytes
 }
