@@ -51,7 +51,9 @@ public final class FabricMemoryListener: Sendable {
     public func serve(while isWanted: () -> Bool) {
         while isWanted() {
             do throws(TransportError) {
-                serve(try door.acceptNext(timeout: .milliseconds(100)).link.pipe, while: isWanted)
+                let link = try door.acceptNext(timeout: .milliseconds(100)).link
+                // The link ends the connection when it is let go of.
+                withExtendedLifetime(link) { serve(link.pipe, while: isWanted) }
                 door.free(worker: 0)
             } catch {
                 if error == .peerLost { return }
@@ -78,6 +80,8 @@ public final class FabricMemoryListener: Sendable {
                 if let event = pipe.events.next(), !event.isHarmless { return }
             } while hasTraffic(socket, &bytes)
             pipe.wait(atMostMilliseconds: 50)
+            // Whoever else connects is turned away: the memory is taken.
+            _ = try? door.acceptNext(timeout: .zero)
         }
     }
 

@@ -53,8 +53,8 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
         _ bytes: [UInt8], at offset: Int, _ mode: WaitMode = .polling, timeout: Duration = .seconds(5)
     ) throws {
         try bytes.withUnsafeBytes { buffer in
-            try endpoint.write(from: buffer, at: offset, token: UInt64(offset))
-            try settle(UInt64(offset), mode, timeout)
+            try endpoint.write(from: buffer, at: offset, token: UInt64(bitPattern: Int64(offset)))
+            try settle(UInt64(bitPattern: Int64(offset)), mode, timeout)
         }
     }
 
@@ -64,8 +64,8 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
     ) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0xee, count: count)
         try bytes.withUnsafeMutableBytes { buffer in
-            try endpoint.read(into: buffer, at: offset, token: UInt64(offset))
-            try settle(UInt64(offset), mode, timeout)
+            try endpoint.read(into: buffer, at: offset, token: UInt64(bitPattern: Int64(offset)))
+            try settle(UInt64(bitPattern: Int64(offset)), mode, timeout)
         }
         return bytes
     }
@@ -84,9 +84,13 @@ struct Borrower<E: MemoryEndpoint & ~Copyable>: ~Copyable {
     }
 }
 
-/// Bytes that depend on where they are and on a number, and are never zero.
+/// Bytes that depend on where they are and on a number, and are never zero: copies of a tile of 65,521 bytes, a prime.
 func memoryPattern(_ count: Int, at offset: Int, _ version: Int) -> [UInt8] {
-    (0..<count).map {
-        UInt8(truncatingIfNeeded: ((offset + $0) &* 7 &+ version &* 31 &+ ((offset + $0) >> 9)) % 255) &+ 1
+    let tile = (0..<min(count, 65521)).map { index in
+        UInt8(((offset + index) &* 7 &+ version &* 31 &+ ((offset + index) >> 9)) % 255) &+ 1
     }
+    var bytes = tile
+    bytes.reserveCapacity(count)
+    while bytes.count < count { bytes += tile.prefix(count - bytes.count) }
+    return bytes
 }
