@@ -24,7 +24,11 @@ import TransportVerbs
         guard arguments.count >= 6, let slots = Int(arguments[2]), let input = Int(arguments[3]),
             let output = Int(arguments[4])
         else { leave(2, "usage: transport-peer shm|fabric|verbs SLOTS INPUT OUTPUT MODE") }
-        // Whatever becomes of the test: this process does not outlive it by much.
+        // Whatever becomes of the test: this process does not outlive it by much. The thread that started it may have had
+        // signals blocked, and so has this one then.
+        var none = sigset_t()
+        sigemptyset(&none)
+        sigprocmask(SIG_SETMASK, &none, nil)
         alarm(60)
         let geometry = ArenaGeometry(slotCount: slots, inputBytes: input, outputBytes: output)
         if arguments[5] == "scribble-all" { scribble(from: 0) }

@@ -18,6 +18,7 @@ extension TransportTests {
                     var borrower = Borrower(endpoint)
                     let bytes = memoryPattern(1 << 20, at: 0, 3)
                     try borrower.put(bytes, at: 0, mode)
+                    #expect(try borrower.get(1 << 20, at: 0, mode) == bytes)
                     let clock = ContinuousClock()
                     nonisolated(unsafe) var gone: ContinuousClock.Instant?
                     let killer = PeerThread { [fault] in
@@ -25,7 +26,6 @@ extension TransportTests {
                         if fault == .revoked { try? donor.revoke() } else { try? donor.die() }
                         gone = clock.now
                     }
-                    var rounds = 0
                     var lost: TransportError?
                     let start = clock.now
                     while lost == nil, clock.now - start < .seconds(5) {
@@ -35,14 +35,15 @@ extension TransportTests {
                                 Issue.record("other bytes than written")
                             }
                             try borrower.put(bytes, at: 0, mode)
-                            rounds += 1
                         } catch let error as TransportError { lost = error }
                     }
                     let seen = clock.now
                     killer.join()
                     #expect(lost == .peerLost)
-                    #expect(rounds > 0)
-                    #expect(seen < (try #require(gone)) + .milliseconds(500))
+                    let end = try #require(gone)
+                    #expect(seen < end + .milliseconds(500))
+                    // Nothing failed before the donor did.
+                    #expect(seen > start + .milliseconds(30))
                     // No access succeeds afterwards.
                     #expect(throws: TransportError.peerLost) { _ = try borrower.get(10, at: 0) }
                     #expect(throws: TransportError.peerLost) { try borrower.put([1], at: 0) }
