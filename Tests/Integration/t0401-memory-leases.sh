@@ -83,7 +83,7 @@ proves '... which use no CPU' sleep_all
 proves 'fallow leases shows them as what they are' \
 	within 5 is_true "[l['kind'] for l in data].count('memory') == 4 and all(l['cpus'] == 0 and l['memory'] == 64 * $MiB for l in data)" leases
 proves 'fallow nodes counts their memory, and no cores' within 5 node_is node0 "node['donatedMemory'] == 256 * $MiB and node['leasedCores'] == 0 and node['offer']['cores'] == 8"
-proves 'fallow report counts it as lent' within 8 is_true "[n for n in data['nodes'] if n['node'] == 'node0' and n['integrals']['lentByteSeconds'] > 200 * $MiB]" report
+proves 'fallow report counts it as lent' within 8 is_true "[n for n in data['nodes'] if n['node'] == 'node0' and n['use']['lentByteSeconds'] > 200 * $MiB]" report
 no_other_reads() {
 	local pid
 	for pid in $(donor_pids); do

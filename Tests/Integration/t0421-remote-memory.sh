@@ -46,7 +46,9 @@ proves '... it ends well' ends
 proves '... and leaves nothing' within 5 sh -c "[ -z \"\$(ls -A '$work/scratch' | grep fallow-region)\" ]"
 
 one_node_no_pair() {
-	FALLOW_CLIENT_SOCKET=$(client_socket node0) timeout 60 "$work/bin/as" "$user" "$work/bin/remote" pair 64 </dev/null | grep '^failed open'
+	local said
+	said=$(FALLOW_CLIENT_SOCKET=$(client_socket node0) timeout 60 "$work/bin/as" "$user" "$work/bin/remote" pair 64 </dev/null)
+	[[ $said == 'failed open'* ]]
 }
 proves 'pairs are not to be had on one node: that is said, and no donor is held for it' one_node_no_pair
 proves '... none' within 5 no_donor
