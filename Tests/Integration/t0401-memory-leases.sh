@@ -228,8 +228,26 @@ proves '... nor a negative one' says '"invalid"' hold 1 -4096
 proves '... more than the user may have is refused, by the name of the limit' says 'lease.memory_per_user' hold 1 $((2560 * MiB))
 proves '... root borrows nothing' sh -c "FALLOW_CLIENT_SOCKET='$(client_socket node0)' python3 '$work/bin/borrower.py' hold 1 $((64 * MiB)) </dev/null | grep -q refused"
 
-proves '... memory of another node is refused in a sentence' says '"refused".*shared memory alone' --remote hold 1 $((64 * MiB))
-proves '... and nothing of it is left on that node' within 8 no_lease_runs node0 node1
+# On another node: the donor listens, and the borrower is told where. What goes over the connection the unit tests say.
+proves 'donors on another node' borrow far "$user" --remote hold 2 $((64 * MiB))
+proves '... which listen there' \
+	said far "all(d['node'] == 'node1' and d['transport'] == 'fabric' and d['address'].startswith('127.0.0.1:') for d in donors)"
+proves '... each as a process of that node' sh -c "[ $(lease_pids node1 | wc -w) = 2 ]"
+accepts() {
+	local address
+	for address in $(sed -n 's/.*"address": "127.0.0.1:\([0-9]*\)".*/\1/p' "$work/far.out"); do
+		exec {probe}<>"/dev/tcp/127.0.0.1/$address" || return 1
+		exec {probe}>&-
+	done
+}
+proves '... at an address that takes connections' accepts
+proves '... and are counted there' within 5 node_is node1 "node['donatedMemory'] == 128 * $MiB"
+proves 'a job there takes one of them back' as "$user" srun -w node1 -n1 --mem=3800 true
+proves '... and the borrower on this node hears of it' \
+	within 5 said far "[e['reason'] for e in ended] == ['reclaimed']"
+kill -9 "$borrower"
+proves 'kill -9 of the borrower: the other is gone within a second' within 1 no_lease_runs node1
+ends far >/dev/null 2>&1
 
 # Leaks: everything that 500 leases could have left behind.
 within 5 free_again
