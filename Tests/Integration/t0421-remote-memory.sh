@@ -36,6 +36,8 @@ proves '... what they held is said to be lost, block by block; the rest is there
 proves '... the job has run as ever' wait "$job"
 proves '... the region is closed, and closing it twice is an error' ends
 proves '... and its memory is back' within 5 no_donor
+# The job's epilog is told a little later than its end.
+proves '... the job'\''s, too, once its end is known here' within 15 node_is node0 "node['offer']['memory'] > 3 << 30"
 
 proves 'a region with a scratch file' region scratch scratch 192 "$work/scratch"
 proves 'a job starts, and takes two of its donors' takes 1

@@ -61,7 +61,7 @@ import Testing
         (RegionMap.Protection.none, 2, 1), (.pair, 3, 1), (.pair, 3, 2), (.scratch, 2, 2),
     ])
     func everyOrderOfEventsKeepsThePromises(_ protection: RegionMap.Protection, _ donors: Int, _ losses: Int) {
-        let (complaints, states) = explore(protection, donors: donors, losses: losses, depth: 9)
+        let (complaints, states) = explore(protection, donors: donors, losses: losses, depth: 8)
         #expect(complaints.isEmpty, "\(complaints.sorted().prefix(3))")
         #expect(states > 10_000)
     }
@@ -71,7 +71,7 @@ import Testing
     func aFlawIsSeen(_ flaw: Flaw) {
         let protection: RegionMap.Protection = flaw == .readsZeros || flaw == .believesTheExpelled ? .none : .pair
         let (complaints, _) = explore(
-            protection, donors: 3, losses: flaw == .ignoresTheHolder ? 2 : 1, depth: 9, flaw: flaw)
+            protection, donors: 3, losses: flaw == .ignoresTheHolder ? 2 : 1, depth: 8, flaw: flaw)
         #expect(!complaints.isEmpty, "\(flaw) went unseen")
     }
 
