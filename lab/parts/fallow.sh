@@ -19,6 +19,8 @@ copy_programs() {
 	done
 	mkdir "$state/lib"
 	ln -s libfallow.so.0 "$state/lib/libfallow.so"
+	# What `fallow run` puts before programs; without it nothing else is missing.
+	[ ! -f "$tree/.build/pager/libfallow-preload.so" ] || install -m 755 "$tree/.build/pager/libfallow-preload.so" "$state/lib"
 	if [ "$link_programs" = 1 ]; then
 		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor} "$state/bin/"
 		ln -s "$(realpath "$(bin)")/libfallow-c.so" "$state/lib/libfallow.so.0"
