@@ -23,7 +23,7 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
     defer { withExtendedLifetime(lender) {} }
     let path: DonorGrant.Path =
         if let memory {
-            .shm(descriptor: fcntl(memory.descriptor, F_DUPFD_CLOEXEC, 3))
+            .shm(DonorFile(adopting: fcntl(memory.descriptor, F_DUPFD_CLOEXEC, 3)))
         } else { .fabric(address: lender.greeting, leaseID: lease, secret: secret) }
     let region = try Region(
         sizeBytes: capacityBytes, RegionOptions(stripeBytes: max(65536, min(bytes, 2 << 20))),

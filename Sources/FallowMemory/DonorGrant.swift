@@ -1,11 +1,10 @@
 public import FallowModel
-internal import Glibc
 
 /// The memory of one donor, as a region gets it: how it is reached, and what it shares fate with.
 public struct DonorGrant: Sendable {
     public enum Path: Sendable {
-        /// On this node: the donor's memory file. The region takes the descriptor over.
-        case shm(descriptor: Int32)
+        /// On this node: the donor's memory file.
+        case shm(DonorFile)
         /// Over the network: where the donor listens, and what proves that its memory is this region's.
         case fabric(address: String, leaseID: LeaseID, secret: [UInt8])
     }

@@ -27,10 +27,10 @@ class DonorLink {
 
     static func open(_ grant: DonorGrant, timeout: Duration) throws(FallowError) -> DonorLink {
         switch grant.path {
-        case .shm(let descriptor):
+        case .shm(let file):
             do throws(ShmArenaError) {
                 return Linked(
-                    try ShmMemoryEndpoint(adopting: descriptor, capacityBytes: grant.capacityBytes), grant,
+                    try ShmMemoryEndpoint(adopting: file.take(), capacityBytes: grant.capacityBytes), grant,
                     isImmediate: true)
             } catch { throw FallowError(.internalError, "a donor on this node cannot be used: \(error)") }
         case .fabric(let address, let leaseID, let secret):

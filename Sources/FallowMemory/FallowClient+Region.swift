@@ -68,7 +68,7 @@ extension DonorGrant {
         if let introduction = lease.introduction {
             path = .fabric(address: introduction.address, leaseID: lease.id, secret: introduction.secret)
         } else {
-            path = .shm(descriptor: try lease.duplicateDescriptor())
+            path = .shm(DonorFile(adopting: try lease.duplicateDescriptor()))
         }
         let held = HeldLease(lease)
         self.init(

@@ -38,6 +38,7 @@ extension DonorTests {
 
         @Test func badInputIsSaid() throws {
             let donor = try Donor(isHere: true, capacityBytes: 1 << 20)
+            let openBefore = openDescriptors()
             for size in [0, -1, .max, 1 << 47] {
                 #expect(code { _ = try Region(sizeBytes: size, donors: [donor.grant(0)]) } == .invalid, "\(size)")
             }
@@ -56,6 +57,7 @@ extension DonorTests {
                         sizeBytes: 4096, RegionOptions(durability: .scratch(folder: "/nonexistent")),
                         donors: [donor.grant(0)])
                 } == .invalid)
+            #expect(openDescriptors() == openBefore, "a region that cannot be lets go of its donors")
             let region = try Region(sizeBytes: 100_000, donors: [donor.grant(0)])
             for (count, offset) in [(1, 100_000), (1, -1), (100_001, 0), (2, 99_999), (1, Int.max), (1, .min)] {
                 #expect(code { try region.put([UInt8](repeating: 1, count: count), at: offset) } == .invalid)

@@ -12,7 +12,7 @@ extension Donor {
     func grant(_ number: Int, released: @escaping @Sendable () -> Void = {}) -> DonorGrant {
         DonorGrant(
             path: memory != nil
-                ? .shm(descriptor: copiedDescriptor)
+                ? .shm(DonorFile(adopting: copiedDescriptor))
                 : .fabric(address: address, leaseID: Donor.lease, secret: Donor.secret),
             capacityBytes: capacityBytes, fate: DonorFate(node: "n\(number)", beneath: UInt32(number)),
             release: released)
@@ -34,6 +34,15 @@ struct Lent {
             RegionOptions(durability: durability, stripeBytes: stripeBytes, patience: patience),
             donors: donors.enumerated().map { $1.grant($0) })
     }
+}
+
+/// How many descriptors this process has open.
+func openDescriptors() -> Int {
+    guard let folder = opendir("/proc/self/fd") else { return -1 }
+    defer { closedir(folder) }
+    var count = 0
+    while readdir(folder) != nil { count += 1 }
+    return count
 }
 
 extension Region {
