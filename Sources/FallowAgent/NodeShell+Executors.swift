@@ -256,9 +256,14 @@ extension NodeShell {
     /// that death: a client that lost its executor gives the lease back at once, often before the death was seen here.
     func giveBack(_ id: LeaseID, _ reason: LeaseEnd) {
         if let executor = executors[id], !executor.isLeaving, executor.hasEntered {
-            let exit = executor.process.checkExit()
-            let isDying = exit == nil && executor.cgroup.processes.isEmpty
-            if isDying || (exit != nil && exit != .exited(code: 0)) { return exited(id) }
+            switch executor.process.checkExit() {
+            case .exited(code: 0): break
+            case .some: return exited(id)
+            // How it dies is not known yet: an executor whose client left ends by itself. Out of memory is known already.
+            case nil where executor.cgroup.processes.isEmpty && executor.cgroup.usage().oomKills > 0:
+                return exited(id)
+            case nil: break
+            }
         }
         revoke([id], reason)
     }

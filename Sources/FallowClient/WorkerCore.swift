@@ -208,8 +208,8 @@ struct WorkerCore<Connection: Endpoint & ~Copyable>: @unchecked Sendable {
 
     private func giveUp(_ error: TransportError) {
         if error == .peerLost {
-            // The agent knows why, and says it within milliseconds; later where the machine is slow or much has to be killed.
-            agent.hear(of: fate, atMost: .milliseconds(200))
+            // The agent knows why, and says it within milliseconds.
+            agent.hear(of: fate, atMost: .milliseconds(40))
         }
         if !fate.isOver {
             let detail = error == .peerLost ? "it is gone" : "a connection to it was given up: \(error)"

@@ -19,7 +19,7 @@ struct HTTPCall: Sendable {
     var timeout: Duration
     /// Bytes of the reply's body that are taken.
     var largestReply: Int
-    /// The name, in small letters, of the one header of the reply that is wanted.
+    /// The name, in letters of either case, of the one header of the reply that is wanted.
     var wantedHeader: String
 }
 
@@ -166,8 +166,8 @@ final class HTTPExchange: @unchecked Sendable {
 
     private static let onRead: fallow_curl_bytes = { buffer, size, count, context in
         let exchange = exchange(context)
-        guard case .file(let descriptor, let size_) = exchange.call.body else { return 0 }
-        let wanted = Swift.min(size * count, Int(size_ - exchange.sent))
+        guard case .file(let descriptor, let bytes) = exchange.call.body else { return 0 }
+        let wanted = Swift.min(size * count, Int(bytes - exchange.sent))
         var got = pread(descriptor, buffer, wanted, off_t(exchange.sent))
         while got < 0, errno == EINTR { got = pread(descriptor, buffer, wanted, off_t(exchange.sent)) }
         // A file that became shorter meanwhile is no less wrong than one that cannot be read.

@@ -3,8 +3,10 @@ package import FallowModel
 package import FallowWire
 internal import Glibc
 
-/// How a process that fallowd started becomes whom it is to be: an executor its user, a donor the donors' user. Nothing of the user's has run in it before, and nothing of ours runs with
-/// more than the user's rights afterwards. The order is written down in docs/architecture.md.
+/// How a process that fallowd started becomes whom it is to be: an executor its user, a donor the donors' user.
+///
+/// Nothing of the user's has run in it before, and nothing of ours runs with more than the user's rights afterwards. The order
+/// is written down in docs/architecture.md.
 package enum Entry {
     /// Enters the lease. Call it while this thread is the only one.
     /// - Throws: `.internalError` with the step that failed. The process must end then: it is neither root's nor the user's.
