@@ -6,8 +6,9 @@ internal import FallowWire
 
 /// A lease on its way: it has its place on the node, and no executor that serves yet. Confined to the event loop's thread.
 final class LeaseStart {
-    /// Executors that are tried: one that stood ready may have been killed meanwhile.
-    static let executorsTried = 3
+    /// Executors started for it that are tried. Those that stood ready are tried besides, as many as there are: they may all
+    /// have been killed meanwhile.
+    static let executorsStarted = 3
 
     let grant: Grant
     let placement: Placement
@@ -21,6 +22,10 @@ final class LeaseStart {
     /// Whether the executor that it got first stood ready.
     var wasParked = false
     var executors = 0
+    /// Of these, those that did not stand ready.
+    var executorsStarted = 0
+    /// Whether another executor may take the place of one that is lost.
+    var mayTryAnother: Bool { executorsStarted < Self.executorsStarted }
     /// When it was asked for, and what took how long since: phase \u{2192} microseconds.
     let began = ContinuousClock.now
     var microseconds: [String: Int] = [:]

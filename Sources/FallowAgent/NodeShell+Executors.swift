@@ -90,6 +90,7 @@ extension NodeShell {
         do {
             let one = try found.get()
             if start.executors == 1 { start.wasParked = one.wasParked }
+            if !one.wasParked { start.executorsStarted += 1 }
             start.note("found")
             do {
                 let executor = try start.isDonor ? assignDonor(start, to: one) : assign(start, to: one)
@@ -104,7 +105,7 @@ extension NodeShell {
         } catch {
             if executors[start.grant.leaseID] != nil {
                 revoke([start.grant.leaseID], .executorDied, detail: "\(error)")
-            } else if case .success = found, start.executors < LeaseStart.executorsTried {
+            } else if case .success = found, start.mayTryAnother {
                 findExecutor(for: start)
             } else {
                 giveUp(start, error)
@@ -235,9 +236,11 @@ extension NodeShell {
         start.finish(.success(report))
     }
 
-    /// An executor that never entered its lease has run nothing of the user's: another takes its place, and nobody is told.
-    private func tryAnother(_ executor: RunningExecutor, _ start: LeaseStart) -> Bool {
-        guard !executor.hasEntered, start.executors < LeaseStart.executorsTried else { return false }
+    /// An executor that never entered its lease has run nothing of the user's: another takes its place, and nobody is told. So it is
+    /// with one that somebody killed while it loaded the library.
+    private func tryAnother(_ executor: RunningExecutor, _ start: LeaseStart, after exit: ProcessExit? = nil) -> Bool {
+        let wasKilled = exit == .signaled(number: SIGKILL) && executor.cgroup.usage().oomKills == 0
+        guard !executor.hasEntered || wasKilled, start.mayTryAnother else { return false }
         log.notice(
             "an executor died before its lease; another takes its place", metadata: ["lease": "\(executor.leaseID)"])
         executors[executor.leaseID] = nil
@@ -280,7 +283,7 @@ extension NodeShell {
             executor.watches = [loop.after(.milliseconds(300)) { [weak self] in self?.revoke([id], .clientGone) }]
             return
         }
-        if let start = executor.opening, tryAnother(executor, start) { return }
+        if let start = executor.opening, tryAnother(executor, start, after: exit) { return }
         let outOfMemory = executor.cgroup.usage().oomKills > 0
         let how = exit.map { "the executor \($0)" } ?? "the executor closed its control socket"
         let detail = how + (executor.output.lastLine.map { "; it last said: \($0)" } ?? "")
