@@ -44,6 +44,9 @@ pager: $(STAMPS)/deps ## build libfallow-pager and libfallow-preload alone
 
 examples: build ## build the example programs and functions
 
+# The tests come out of the same build as the programs.
+test test-unit test-rdma: SWIFT_FLAGS += --build-tests
+
 test: build ## all tests: units, the plugin's in C, integration on a real Slurm
 	@Tests/run all
 
@@ -61,7 +64,6 @@ test-integration: build ## the numbered scripts on a lab cluster; needs root
 
 test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
 	@.ci/install-packages .ci/packages-rdma || true
-	$(SWIFT) build -c release --build-tests $(SWIFT_FLAGS)
 	@Tests/run rdma
 
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root

@@ -18,6 +18,8 @@ struct RequestSeal: Codable, Sendable {
     var expires: Timestamp
     /// Random; comes back in the reply's seal.
     var id: String
+    /// A daemon's: 32 random bytes, in hexadecimal digits, by which later requests may be sealed (`SessionSeal`).
+    var sessionKey: String?
 }
 
 /// What a reply's MUNGE credential says.
@@ -45,6 +47,24 @@ public enum Seal {
             text.append(digits[Int(byte & 15)])
         }
         return String(decoding: text, as: UTF8.self)
+    }
+
+    /// nil: these are no pairs of hexadecimal digits.
+    static func bytes(hexadecimal text: Substring) -> [UInt8]? {
+        let digits = text.utf8.map { digit -> UInt8? in
+            switch digit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+            default: nil
+            }
+        }
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = digits[index], let low = digits[index + 1] else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return bytes
     }
 
     static func randomID() -> String {

@@ -18,6 +18,7 @@ public struct SealMiddleware: RouterMiddleware {
     let trustedUsers: [UserID]
     let openPaths: Set<String>
     let streamingPrefix: String?
+    private let sessions = ServerSessions()
 
     /// - Parameters:
     ///   - trustedUsers: uids whose word as a daemon is believed (munge.trusted_uids).
@@ -37,16 +38,17 @@ public struct SealMiddleware: RouterMiddleware {
         _ request: Request, context: ControlContext,
         next: (Request, ControlContext) async throws -> Response
     ) async throws -> Response {
-        var seal: RequestSeal?
-        var caller: Caller?
+        var seal: VerifiedSeal?
         var response: Response
         do {
             var request = request
             var context = context
             if let credential = sealHeader(of: request) {
-                let (verified, from) = try await verify(credential, request)
-                (seal, caller) = (verified, from)
-                context.caller = from
+                let verified =
+                    SessionSeal.isSession(credential)
+                    ? try verify(sessionSeal: credential, request) : try await verify(credential, request)
+                seal = verified
+                context.caller = verified.caller
                 context.sealedBodyDigest = verified.bodySHA256
             } else if !openPaths.contains(request.uri.path) {
                 throw HTTPError(
@@ -57,7 +59,7 @@ public struct SealMiddleware: RouterMiddleware {
             }
             if !isStreaming(request) {
                 let body = try await boundedBody(of: request)
-                if let seal, Seal.digest(body.readableBytesView) != seal.bodySHA256 {
+                if let digest = seal?.bodySHA256, Seal.digest(body.readableBytesView) != digest {
                     throw HTTPError(.unauthorized, message: "the body is not the one that was sealed")
                 }
                 request.body = RequestBody(buffer: body)
@@ -70,7 +72,7 @@ public struct SealMiddleware: RouterMiddleware {
             }
             response = .error(status, body)
         }
-        if let seal, let caller { response = await sealed(response, seal, caller, request.method) }
+        if let seal { response = await sealed(response, seal, request.method) }
         return response
     }
 
@@ -99,7 +101,7 @@ public struct SealMiddleware: RouterMiddleware {
         }
     }
 
-    private func verify(_ credential: String, _ request: Request) async throws -> (RequestSeal, Caller) {
+    private func verify(_ credential: String, _ request: Request) async throws -> VerifiedSeal {
         let proof: MungeCredential
         do {
             proof = try await munge.decode(credential)
@@ -114,29 +116,66 @@ public struct SealMiddleware: RouterMiddleware {
         }
         guard seal.expires > Timestamp.now else { throw HTTPError(.unauthorized, message: "the seal has expired") }
         let isDaemon = trustedUsers.contains(proof.user) && seal.node != nil
-        return (seal, Caller(user: proof.user, group: proof.group, node: seal.node, isDaemon: isDaemon))
+        let caller = Caller(user: proof.user, group: proof.group, node: seal.node, isDaemon: isDaemon)
+        if let key = seal.sessionKey { sessions.begin(seal.id, keyHexadecimal: key, caller) }
+        return VerifiedSeal(caller: caller, bodySHA256: seal.bodySHA256, reply: .munge(id: seal.id))
+    }
+
+    private func verify(sessionSeal header: String, _ request: Request) throws -> VerifiedSeal {
+        guard let seal = SessionSeal(header: header) else {
+            throw HTTPError(.unauthorized, message: "the session's seal is malformed; see docs/protocol.md")
+        }
+        guard seal.expires > Timestamp.now else { throw HTTPError(.unauthorized, message: "the seal has expired") }
+        do {
+            let (key, caller) = try sessions.check(
+                seal, method: request.method.rawValue, path: request.head.path ?? "")
+            return VerifiedSeal(
+                caller: caller, bodySHA256: seal.bodySHA256, reply: .session(key, number: seal.number))
+        } catch {
+            throw HTTPError(.unauthorized, message: error.description)
+        }
     }
 
     /// The reply with its own seal, which only the caller can open.
     private func sealed(
-        _ response: Response, _ seal: RequestSeal, _ caller: Caller, _ method: HTTPRequest.Method
+        _ response: Response, _ seal: VerifiedSeal, _ method: HTTPRequest.Method
     ) async -> Response {
         do {
             let body = try await CollectingWriter.bytes(of: response.body)
             let sent = method == .head ? ByteBuffer() : body
-            let payload = ReplySeal(
-                id: seal.id, status: response.status.code, bodySHA256: Seal.digest(sent.readableBytesView))
-            let credential = try await munge.encode(
-                ControlJSON.encode(payload), restrictTo: caller.user, timeToLive: Seal.life)
+            let header = try await replyHeader(
+                seal, status: response.status.code, bodySHA256: Seal.digest(sent.readableBytesView))
             var sealed = Response(
                 status: response.status, headers: response.headers, body: ResponseBody(byteBuffer: body))
-            if let name = HTTPField.Name(Seal.header) { sealed.headers[name] = credential }
+            if let name = HTTPField.Name(Seal.header) { sealed.headers[name] = header }
             return sealed
         } catch {
             let (status, body) = WireError.from(error)
             return .error(status, body)
         }
     }
+
+    private func replyHeader(_ seal: VerifiedSeal, status: Int, bodySHA256: String) async throws -> String {
+        switch seal.reply {
+        case .munge(let id):
+            try await munge.encode(
+                ControlJSON.encode(ReplySeal(id: id, status: status, bodySHA256: bodySHA256)),
+                restrictTo: seal.caller.user, timeToLive: Seal.life)
+        case .session(let key, let number):
+            SessionSeal.replyHeader(key.code(ofReplyTo: number, status: status, bodySHA256: bodySHA256))
+        }
+    }
+}
+
+/// What a request's seal proved, and how its reply is sealed.
+private struct VerifiedSeal {
+    enum Reply {
+        case munge(id: String)
+        case session(SessionKey, number: UInt64)
+    }
+    var caller: Caller
+    var bodySHA256: String
+    var reply: Reply
 }
 
 /// Collects a reply's body, whatever it is made of, so that it can be sealed.

@@ -1,3 +1,4 @@
+internal import FallowDigest
 public import FallowModel
 internal import FallowWire
 
@@ -15,6 +16,8 @@ public struct SealedClient: Sendable {
     public let node: NodeName?
     public let trustedUsers: [UserID]
     private let munge: Munge
+    /// A daemon's: it asks often.
+    let sessions: ClientSessions?
 
     /// - Parameters:
     ///   - trustedUsers: uids that a daemon may run as (munge.trusted_uids). The first is the one that daemons do run as:
@@ -24,6 +27,7 @@ public struct SealedClient: Sendable {
         self.munge = munge
         self.trustedUsers = trustedUsers
         self.node = node
+        sessions = node == nil ? nil : ClientSessions()
     }
 
     /// Sends a request with a JSON body and decodes the reply.
@@ -74,14 +78,45 @@ public struct SealedClient: Sendable {
         }
     }
 
-    /// One request and its verified reply.
+    /// One request and its verified reply: sealed by a session's key where there is one, by MUNGE otherwise, and also where the server
+    /// has forgotten the session.
     func once(
         _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPCall.Body, digest: String,
         timeout: Duration
     ) async throws -> Data {
+        let deadline = ContinuousClock.now + timeout
+        if let sessions, let (key, number) = sessions.next(base) {
+            let seal = SessionSeal(
+                key, number: number, method: method.rawValue, path: path, bodySHA256: digest,
+                expires: .now + Seal.life)
+            let reply = try await reply(to: method, base, path, body, sealedBy: seal.header, timeout)
+            if reply.header != nil || reply.status != 401 {
+                let code = reply.header.flatMap(SessionSeal.replyCode)
+                return try believe(reply, method, base, path) { status, bodySHA256 in
+                    code.map {
+                        agreeInConstantTime(
+                            key.code(ofReplyTo: number, status: status, bodySHA256: bodySHA256), $0,
+                            bytes: HMACSHA256.byteCount)
+                    }
+                }
+            }
+            sessions.end(base, key)
+        }
+        return try await onceByMunge(
+            method, base, path, body, digest: digest, timeout: max(deadline - .now, .milliseconds(1)))
+    }
+
+    private func onceByMunge(
+        _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPCall.Body, digest: String,
+        timeout: Duration
+    ) async throws -> Data {
+        let id = Seal.randomID()
+        let key = sessions.map { _ in
+            SessionKey(id: id, bytes: (0..<SessionKey.byteCount).map { _ in .random(in: .min ... .max) })
+        }
         let seal = RequestSeal(
-            method: method.rawValue, path: path, bodySHA256: digest, node: node,
-            expires: Timestamp.now + Seal.life, id: Seal.randomID())
+            method: method.rawValue, path: path, bodySHA256: digest, node: node, expires: .now + Seal.life, id: id,
+            sessionKey: key.map { Seal.hexadecimal($0.bytes) })
         let credential: String
         do {
             credential = try await munge.encode(
@@ -89,31 +124,35 @@ public struct SealedClient: Sendable {
         } catch let error as MungeError {
             throw error.wireError
         }
+        let reply = try await reply(to: method, base, path, body, sealedBy: credential, timeout)
+        let proof = try await proof(of: reply, base)
+        let said = try proof.map { try ControlJSON.decode(ReplySeal.self, from: $0.payload) }
+        if let key, said != nil { sessions?.begin(base, key) }
+        return try believe(reply, method, base, path) { status, bodySHA256 in
+            said.map { $0.id == seal.id && $0.status == status && $0.bodySHA256 == bodySHA256 }
+        }
+    }
+
+    /// - Throws: `NoAnswer`.
+    private func reply(
+        to method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPCall.Body, sealedBy seal: String,
+        _ timeout: Duration
+    ) async throws -> HTTPReply {
         let call = HTTPCall(
             method: method, url: base + path,
-            headers: [("Content-Type", "application/json"), (Seal.header, credential)],
+            headers: [("Content-Type", "application/json"), (Seal.header, seal)],
             body: method == .get || method == .head ? nil : body, timeout: timeout,
             largestReply: ControlJSON.largestReply, wantedHeader: Seal.header)
-        let reply: HTTPReply
         do {
-            reply = try await HTTPEngine.shared.reply(to: call)
+            return try await HTTPEngine.shared.reply(to: call)
         } catch let failure as HTTPFailure {
             throw NoAnswer(error: WireError(.unavailable, Self.sentence(failure, base, timeout)))
         }
-        return try await believe(reply.status, reply.header, Data(reply.body), seal, base)
     }
 
-    /// Checks a reply's seal; an error reply is thrown as the server's own `WireError`.
-    private func believe(
-        _ status: Int, _ credential: String?, _ body: Data, _ seal: RequestSeal, _ base: String
-    ) async throws -> Data {
-        let words = try? ControlJSON.decode(WireError.self, from: body)
-        guard let credential else {
-            // The server could not even tell who asks, so it could not seal its reply.
-            let said = words.map { ": it says (unsealed): \($0.message)" } ?? " (HTTP status \(status))"
-            let code: WireError.Code = status == 503 ? .unavailable : .refused
-            throw WireError(code, "\(base) sent no sealed reply\(said)")
-        }
+    /// Who sealed a reply, by munged's word; nil: it carries no seal.
+    private func proof(of reply: HTTPReply, _ base: String) async throws -> MungeCredential? {
+        guard let credential = reply.header else { return nil }
         let proof: MungeCredential
         do {
             proof = try await munge.decode(credential)
@@ -125,15 +164,32 @@ public struct SealedClient: Sendable {
                 .refused,
                 "\(base) runs as uid \(proof.user), which is none of munge.trusted_uids: its reply is not believed")
         }
-        let reply = try ControlJSON.decode(ReplySeal.self, from: proof.payload)
-        guard reply.id == seal.id, reply.status == status, reply.bodySHA256 == Seal.digest(body) else {
+        return proof
+    }
+
+    /// Checks a reply against its seal; an error reply is thrown as the server's own `WireError`.
+    ///
+    /// - Parameter isSealed: whether the seal is for a reply of this status and body; nil: there is none.
+    private func believe(
+        _ reply: HTTPReply, _ method: HTTPVerb, _ base: String, _ path: String,
+        isSealed: (_ status: Int, _ bodySHA256: String) -> Bool?
+    ) throws -> Data {
+        let (status, body) = (reply.status, Data(reply.body))
+        let words = try? ControlJSON.decode(WireError.self, from: body)
+        guard let isSealed = isSealed(status, Seal.digest(body)) else {
+            // The server could not even tell who asks, so it could not seal its reply.
+            let said = words.map { ": it says (unsealed): \($0.message)" } ?? " (HTTP status \(status))"
+            let code: WireError.Code = status == 503 ? .unavailable : .refused
+            throw WireError(code, "\(base) sent no sealed reply\(said)")
+        }
+        guard isSealed else {
             throw WireError(.refused, "the reply of \(base) is not the one that was sealed for this request")
         }
         guard (200..<300).contains(status) else {
             throw words
                 ?? WireError(
                     status == 404 ? .notFound : .internalError,
-                    "\(base) answered \(seal.method) \(seal.path) with \(status)")
+                    "\(base) answered \(method.rawValue) \(path) with \(status)")
         }
         return body
     }

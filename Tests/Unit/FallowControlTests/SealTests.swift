@@ -21,20 +21,6 @@ private func raw(
     return (status, try? ControlJSON.decode(WireError.self, from: data), credential ?? own)
 }
 
-/// Plain HTTP through curl(1), so that nothing of our client is in the way.
-private func curl(
-    _ url: String, method: String = "GET", body: String? = nil, seal: String? = nil
-) async throws -> (Int, Data) {
-    try await BlockingPool.shared.run(timeout: .seconds(20), "curl") {
-        let command =
-            ["/usr/bin/curl", "-s", "-m", "15", "-w", "\n%{http_code}", "-X", method]
-            + (seal.map { ["-H", "\(Seal.header): \($0)"] } ?? []) + (body.map { ["--data-binary", $0] } ?? []) + [url]
-        let output = try ChildProcess.output(of: command)
-        let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
-        return (Int(lines.last ?? "") ?? 0, Data(lines.dropLast().joined(separator: "\n").utf8))
-    }
-}
-
 @Suite struct SealTests {
     @Test func theServerBelievesOnlyWhatWasSealed() async throws {
         try await withMunged { socket, folder in

@@ -89,3 +89,49 @@ func withServer<Result>(
         return try await body("http://127.0.0.1:\(port)")
     }
 }
+
+/// Plain HTTP through curl(1), so that nothing of our client is in the way.
+func curl(
+    _ url: String, method: String = "GET", body: String? = nil, seal: String? = nil
+) async throws -> (Int, Data) {
+    try await BlockingPool.shared.run(timeout: .seconds(20), "curl") {
+        let command =
+            ["/usr/bin/curl", "-s", "-m", "15", "-w", "\n%{http_code}", "-X", method]
+            + (seal.map { ["-H", "\(Seal.header): \($0)"] } ?? []) + (body.map { ["--data-binary", $0] } ?? []) + [url]
+        let output = try ChildProcess.output(of: command)
+        let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
+        return (Int(lines.last ?? "") ?? 0, Data(lines.dropLast().joined(separator: "\n").utf8))
+    }
+}
+
+/// A server of nobody's: it answers every request with 200, `{}` and the seal that the test wants.
+func withForger<Result>(_ seal: String, _ body: (_ base: String) async throws -> Result) async throws -> Result {
+    let script = """
+        import http.server, sys
+        class Forger(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                if sys.argv[1]: self.send_header('X-Fallow-Seal', sys.argv[1])
+                self.send_header('Content-Length', '2')
+                self.end_headers()
+                self.wfile.write(b'{}')
+            def log_message(self, *_): pass
+        server = http.server.HTTPServer(('127.0.0.1', 0), Forger)
+        print(server.server_port, flush=True)
+        server.serve_forever()
+        """
+    let said = "/tmp/fallow-forger.\(UInt64.random(in: 0 ... .max))"
+    let forger = try ChildProcess(["/usr/bin/python3", "-c", script, seal], output: said)
+    defer {
+        forger.signal(SIGKILL)
+        try? forger.wait(seconds: 5)
+        unlink(said)
+    }
+    var port = ""
+    for _ in 0..<1000 where port.isEmpty {
+        try await Task.sleep(for: .milliseconds(20))
+        let text = try String(contentsOfFile: said, encoding: .utf8)
+        if text.hasSuffix("\n") { port = String(text.dropLast()) }
+    }
+    return try await body("http://127.0.0.1:\(port)")
+}

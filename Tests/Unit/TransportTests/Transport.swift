@@ -41,7 +41,13 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
     /// the peer is asked.
     var lostWakeUp: Duration { self == .verbs ? .milliseconds(190) : .milliseconds(19) }
     /// So many messages as are worth while there.
-    func messages(_ count: Int) -> Int { self == .verbs ? count / 25 : count }
+    func messages(_ count: Int) -> Int {
+        switch self {
+        case .shm: count
+        case .fabric: count / 10
+        case .verbs: count / 25
+        }
+    }
 
     /// Connects two endpoints in this process.
     func pair(
