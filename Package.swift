@@ -145,7 +145,8 @@ let package = Package(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "FallowReporting", "TransportShm", "TransportVerbs", "CLinux", argumentParser, subprocess, histogram,
+                "FallowMemory", "FallowReporting", "TransportShm", "TransportVerbs", "CLinux", argumentParser,
+                subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.

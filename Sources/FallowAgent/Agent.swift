@@ -45,7 +45,9 @@ public struct Agent: Sendable {
             log: log)
         let harness = try ClientHarness(
             path: settings.runtimeDirectory + "/client.sock", loop: loop, log: log)
-        let service = ClientService(harness: harness, broker: broker, loop: loop, log: log)
+        let memory = JobMemory(broker: broker, loop: loop, log: log)
+        shell.jobMemory = memory
+        let service = ClientService(harness: harness, broker: broker, memory: memory, loop: loop, log: log)
         let clients = LoopDoor(loop, service)
         let link = ControllerLink(settings: settings, door: door, client: client, log: log)
         service.controllerReachable = { link.isReachable }
@@ -103,6 +105,10 @@ public struct Agent: Sendable {
             do {
                 try await group.next()
             } catch is CancellationError {}
+            // What waits for jobs on other nodes is theirs again at once, and not when fallowctld finds this agent gone.
+            if let elsewhere = try? await closing.call({ $0.0.jobMemory?.takeAll() ?? [] }) {
+                await JobMemory.end(elsewhere, broker)
+            }
             try? await closing.call { shell, reports, harness in
                 shell.revoke(shell.leaseIDs, .agentGone)
                 shell.parking.close()

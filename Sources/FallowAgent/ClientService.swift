@@ -19,29 +19,43 @@ final class ClientService {
     private let loop: EventLoop
     private let log: Logger
     private var held: [LeaseID: Held] = [:]
-    /// Ends that came before the lease was handed to its client.
-    private var earlyEnds: [LeaseID: LeaseEnd] = [:]
+    /// Ends that came before the lease was handed to its client, and when; most are of leases that were given back.
+    private var earlyEnds: [LeaseID: (reason: LeaseEnd, at: ContinuousClock.Instant)] = [:]
+    /// Longer than any lease takes to be opened.
+    private static let earlyEndLife: Duration = .seconds(120)
+    private static let earlyEndLimit = 65_536
+    /// Leases that waited for a job, were taken by a client, and are still to be fetched.
+    private var unfetched: [LeaseID: LeaseBroker.Opened] = [:]
+    /// What this node's jobs borrow.
+    private let memory: JobMemory
     /// Whether the co-scheduler answers.
     var controllerReachable: @Sendable () -> Bool = { false }
 
-    init(harness: ClientHarness, broker: LeaseBroker, loop: EventLoop, log: Logger) {
+    init(harness: ClientHarness, broker: LeaseBroker, memory: JobMemory, loop: EventLoop, log: Logger) {
         self.harness = harness
+        self.memory = memory
         self.broker = broker
         self.loop = loop
         self.log = log
         harness.onRequest = { [unowned self] client, request, descriptor in on(request, from: client, descriptor) }
         harness.onGone = { [unowned self] client in gone(client) }
+        memory.earlyEnd = { [unowned self] id in earlyEnds.removeValue(forKey: id)?.reason }
     }
 
     /// A lease of some client of this node is over.
     func ended(_ leaseID: LeaseID, _ reason: LeaseEnd) {
-        guard let lease = held.removeValue(forKey: leaseID) else {
-            if earlyEnds.count < 10_000 { earlyEnds[leaseID] = reason }
-            return
-        }
+        if memory.ended(leaseID, reason) { return }
+        if let opened = unfetched.removeValue(forKey: leaseID), opened.shared >= 0 { close(opened.shared) }
+        guard let lease = held.removeValue(forKey: leaseID) else { return note(leaseID, reason) }
         guard let client = harness.clients[lease.client] else { return }
         client.leases.remove(leaseID)
         client.send(LocalReply(kind: .ended, leaseID: leaseID, reason: reason))
+    }
+
+    private func note(_ leaseID: LeaseID, _ reason: LeaseEnd) {
+        let now = ContinuousClock.now
+        if earlyEnds.count % 256 == 255 { earlyEnds = earlyEnds.filter { now - $0.value.at < Self.earlyEndLife } }
+        if earlyEnds.count < Self.earlyEndLimit { earlyEnds[leaseID] = (reason, now) }
     }
 
     /// How many leases this node's clients hold.
@@ -53,6 +67,7 @@ final class ClientService {
         case .lease: lease(request, client, library: descriptor)
         case .release: release(request, client)
         case .renew: renew(request, client)
+        case .adopt: request.leaseID == nil ? adopt(request, client) : fetch(request, client)
         case .status:
             answer(
                 request, client.number,
@@ -60,7 +75,8 @@ final class ClientService {
                     id: request.id, kind: .status,
                     status: AgentStatus(
                         node: broker.name, version: fallowVersion, leases: client.leases.count,
-                        controllerReachable: controllerReachable(), donorSize: broker.settings.donorSize)))
+                        controllerReachable: controllerReachable(), donorSize: broker.settings.donorSize,
+                        remoteMemory: memory.job(of: client.peer).flatMap { memory.sentence(for: $0) })))
         }
     }
 
@@ -104,8 +120,48 @@ final class ClientService {
             answer(
                 request, number, LocalReply(id: request.id, kind: .leased, lease: opened.lease),
                 descriptors: opened.shared >= 0 ? [opened.shared] : [])
-            if let reason = earlyEnds.removeValue(forKey: id) { ended(id, reason) }
+            if let early = earlyEnds.removeValue(forKey: id) { ended(id, early.reason) }
         }
+    }
+
+    /// What waits for the client's job becomes the client's: all of it here, each lease's way in with a `fetch`.
+    private func adopt(_ request: LocalRequest, _ client: ClientHarness.Client) {
+        let number = client.number
+        let wait = min(max(0, request.waitSeconds ?? 0), 3600)
+        memory.adopt(for: client.peer, wanted: request.memory, wait: .nanoseconds(Int64(wait * 1e9))) {
+            [unowned self] result in
+            switch result {
+            case .failure(let error): refuse(request, number, error)
+            case .success(let adopted):
+                for opened in adopted.leases {
+                    let id = opened.lease.leaseID
+                    let lease = Held(client: number, agentURL: opened.agentURL, isLocal: opened.isLocal)
+                    guard let client = harness.clients[number] else {
+                        if opened.shared >= 0 { close(opened.shared) }
+                        end(id, lease, .clientGone)
+                        continue
+                    }
+                    held[id] = lease
+                    unfetched[id] = opened
+                    client.leases.insert(id)
+                }
+                answer(
+                    request, number,
+                    LocalReply(
+                        id: request.id, kind: .adopted,
+                        adopted: AdoptedLeases(
+                            leaseIDs: adopted.leases.map(\.lease.leaseID), isDurable: adopted.isDurable)))
+            }
+        }
+    }
+
+    private func fetch(_ request: LocalRequest, _ client: ClientHarness.Client) {
+        guard let id = request.leaseID, client.leases.contains(id), let opened = unfetched.removeValue(forKey: id)
+        else { return refuse(request, client.number, notYours(request.leaseID)) }
+        answer(
+            request, client.number, LocalReply(id: request.id, kind: .leased, lease: opened.lease),
+            descriptors: opened.shared >= 0 ? [opened.shared] : [])
+        if opened.shared >= 0 { close(opened.shared) }
     }
 
     private func release(_ request: LocalRequest, _ client: ClientHarness.Client) {
@@ -147,6 +203,7 @@ final class ClientService {
     }
 
     private func end(_ id: LeaseID, _ lease: Held, _ reason: LeaseEnd) {
+        if let opened = unfetched.removeValue(forKey: id), opened.shared >= 0 { close(opened.shared) }
         let broker = broker
         Task { await broker.end(id, at: lease.agentURL, isLocal: lease.isLocal, reason: reason) }
     }

@@ -12,6 +12,8 @@ struct ReportAnswer {
     var vacateMicroseconds = 0
     var lending = Offer()
     var message: String
+    /// What `FALLOW_REMOTE_MEM_GRANTED` tells the job; nil: nothing.
+    var remoteMemory: String?
 }
 
 extension NodeShell {
@@ -23,6 +25,7 @@ extension NodeShell {
             log.warning(
                 "the plugin killed our tree while this agent did not answer", metadata: ["job": "\(record.step.jobID)"])
         }
+        defer { if record.kind != .stepStart { jobMemory?.on(record) } }
         switch record.kind {
         case .hello:
             return ReportAnswer(status: FALLOW_REPLY_OK, message: "fallowd \(fallowVersion) on \(name)")
@@ -60,6 +63,8 @@ extension NodeShell {
         sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
         ledger.advance(to: now, as: policy)
         if let remote = record.remoteMemory { ledger.remoteMemory(of: record.step.jobID, remote) }
+        // Asked for beside the loop, after this step has what it needs: neither waits for the other.
+        jobMemory?.on(record)
         onChange()
         let lending = policy.lending(of: record.step.jobID, at: now)
         return ReportAnswer(
@@ -67,7 +72,8 @@ extension NodeShell {
             vacateMicroseconds: microseconds, lending: lending,
             message: stuck == 0
                 ? lendingSentence(record.step.jobID, lending)
-                : "\(stuck) processes of leases did not die; they are frozen")
+                : "\(stuck) processes of leases did not die; they are frozen",
+            remoteMemory: jobMemory?.sentence(for: record.step.jobID))
     }
 
     /// What `FALLOW_LENDING` tells the job.

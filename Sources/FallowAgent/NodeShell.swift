@@ -36,6 +36,8 @@ final class NodeShell {
     var obeyed: [LeaseID: Timestamp] = [:]
     /// What the co-scheduler has not confirmed yet.
     var outbox = ReportOutbox()
+    /// What this node's jobs borrow; nil in a shell that serves no clients.
+    var jobMemory: JobMemory?
     /// How executors are reached over RDMA; nil: they are not.
     var rdma: RDMAOffer?
     /// Called when something happened that the co-scheduler should hear of soon.
@@ -82,6 +84,7 @@ final class NodeShell {
         let now = now
         sample(now: now)
         carryOut(policy.onTick(now: now))
+        jobMemory?.tick(jobs: policy.jobs, now: now)
         tickParking(now: now)
         obeyed = obeyed.filter { $0.value > now }
         if !policy.withheld.isEmpty, dying.isEmpty {

@@ -81,18 +81,21 @@ extension ReportAnswer {
         reply.vacate_us = UInt32(clamping: vacateMicroseconds)
         reply.lending_cpus = Int64(lending.cores)
         reply.lending_mem_bytes = lending.memory.bytes
-        withUnsafeMutableBytes(of: &reply.message) { field in
-            // Cut at a character, and one byte is left for the NUL.
-            var room = field.count - 1
-            var sentence: [UInt8] = []
-            for character in message {
-                let bytes = Array(character.utf8)
-                guard bytes.count <= room else { break }
-                sentence += bytes
-                room -= bytes.count
-            }
-            field.copyBytes(from: sentence)
-        }
+        withUnsafeMutableBytes(of: &reply.message) { Self.write(message, to: $0) }
+        withUnsafeMutableBytes(of: &reply.remote_mem) { Self.write(remoteMemory ?? "", to: $0) }
         return withUnsafeBytes(of: reply) { Array($0) }
+    }
+
+    /// Cut at a character, and one byte is left for the NUL.
+    private static func write(_ text: String, to field: UnsafeMutableRawBufferPointer) {
+        var room = field.count - 1
+        var sentence: [UInt8] = []
+        for character in text {
+            let bytes = Array(character.utf8)
+            guard bytes.count <= room else { break }
+            sentence += bytes
+            room -= bytes.count
+        }
+        field.copyBytes(from: sentence)
     }
 }

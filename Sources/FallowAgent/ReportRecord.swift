@@ -15,8 +15,12 @@ struct ReportRecord {
     /// The text of /proc/<pid>/cgroup.
     var cgroup: String
     var step: StepStart
-    /// As the job said it: `64G,durable`; nil without `--remote-mem`.
-    var remoteMemory: String?
+    /// What the job said with `--remote-mem`; nil without.
+    var borrows: BorrowedMemory.Wish?
+    /// The same as it is shown: `64G,durable`.
+    var remoteMemory: String? {
+        borrows.map { $0.memory.optionText + ($0.isDurable ? ",durable" : ",cache") }
+    }
 
     /// What is wrong with a record.
     struct Malformed: Error {
@@ -66,8 +70,12 @@ struct ReportRecord {
             jobCores: try cores(allocCores), stepCores: try cores(stepCores), memory: .mebibytes(mebibytes),
             serverless: try serverless(record))
         if has(UInt32(FALLOW_REPORT_REMOTE_MEM)) {
-            let amount = ByteCount(Int64(clamping: record.remote_mem_bytes)).optionText
-            remoteMemory = amount + (has(UInt32(FALLOW_REPORT_REMOTE_DURABLE)) ? ",durable" : ",cache")
+            guard record.remote_mem_bytes > 0, record.remote_mem_bytes <= 1 << 50 else {
+                throw Malformed(sentence: "remote_mem_bytes is \(record.remote_mem_bytes): 1 byte to 1 PiB is right")
+            }
+            borrows = BorrowedMemory.Wish(
+                memory: ByteCount(Int64(record.remote_mem_bytes)),
+                isDurable: has(UInt32(FALLOW_REPORT_REMOTE_DURABLE)))
         }
     }
 }

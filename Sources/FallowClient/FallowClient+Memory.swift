@@ -8,16 +8,32 @@ extension FallowClient {
     /// What a donor is when neither the caller nor the agent says.
     private static let ordinaryDonor = ByteCount.gibibytes(2)
 
-    /// Leases remote memory: donors, asked for several at a time.
+    /// Leases remote memory: donors, asked for several at a time. In a job that said `--remote-mem` what waits for it comes first
+    /// (`MemoryOptions.adopts`), and only the rest is asked for.
     ///
     /// Blocks until all of it is there: every page is allocated by then, tenths of a second a GiB; `options.wait` more when
     /// there is none.
-    /// - Returns: one lease a donor, all of one size, in no order.
+    /// - Returns: one lease a donor, in no order; those that were asked for are of one size.
     /// - Throws: as `lease`. Either all of it is leased or none.
     public func requestMemory(_ options: MemoryOptions) throws(FallowError) -> [DonorLease] {
         try ForkGuard.check()
         try options.check()
-        let site = options.donorSize == nil ? try status().donorSize : nil
+        var options = options
+        let agent = options.donorSize == nil || options.mayAdopt ? try status() : nil
+        guard options.mayAdopt, agent?.remoteMemory != nil, options.size > .zero,
+            // What is wrong there is no reason to go without: it is asked for as if there were nothing.
+            let adopted = try? adoptMemory(options.size, wait: options.wait)?.leases
+        else { return try ask(options, site: agent?.donorSize) }
+        let rest = adopted.reduce(options.size) { $0 - ByteCount($1.capacityBytes) }
+        guard rest > .zero else { return adopted }
+        options.size = rest
+        do throws(FallowError) { return adopted + (try ask(options, site: agent?.donorSize)) } catch {
+            for donor in adopted { try? donor.release() }
+            throw error
+        }
+    }
+
+    private func ask(_ options: MemoryOptions, site: ByteCount?) throws(FallowError) -> [DonorLease] {
         let (count, each) = try options.split(defaultDonor: site ?? Self.ordinaryDonor)
         let demand = options.demand(for: each)
         let timeout = options.wait + .seconds(30)

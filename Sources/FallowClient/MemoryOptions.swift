@@ -18,13 +18,16 @@ public struct MemoryOptions: Hashable, Sendable {
     /// Leases whose fate must not be shared: no donor comes to the node of one of them, nor into memory that no job holds
     /// when one of them lies in such.
     public var avoiding: [LeaseID] = []
+    /// In a job that said `--remote-mem`: whether memory that waits for the job is taken before any is asked for, where the rest of
+    /// this allows it (no node is named, nothing avoided, no donor size).
+    public var adopts = true
 
-    /// Donors are a multiple of this: 64 KiB, the block that memory is striped by.
-    static let blockBytes: Int64 = 65_536
     /// Donors of one request at most.
     static let donorsAtMost = 4096
 
     public init(size: ByteCount) { self.size = size }
+
+    var mayAdopt: Bool { adopts && node == nil && !isRemote && avoiding.isEmpty && donorSize == nil }
 
     /// How many donors of what size.
     /// - Throws: `.invalid` with what is wrong and what would be right.
@@ -38,15 +41,13 @@ public struct MemoryOptions: Hashable, Sendable {
                 .invalid,
                 "a donor holds \(LeaseDemand.smallestDonor) to \(LeaseDemand.largestDonor), not \(largest)")
         }
-        let count = (size.bytes + largest.bytes - 1) / largest.bytes
-        guard count <= Self.donorsAtMost else {
+        let (count, each) = LeaseDemand.split(size, largest: largest)
+        guard count <= Int64(Self.donorsAtMost) else {
             throw FallowError(
                 .invalid,
                 "\(size) in donors of \(largest) are \(count); up to \(Self.donorsAtMost) can be leased at once")
         }
-        let share = (size.bytes + count - 1) / count
-        let blocks = (share + Self.blockBytes - 1) / Self.blockBytes
-        return (Int(count), max(ByteCount(blocks * Self.blockBytes), LeaseDemand.smallestDonor))
+        return (Int(count), each)
     }
 
     func check() throws(FallowError) {

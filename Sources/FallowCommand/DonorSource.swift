@@ -4,8 +4,12 @@ internal import Glibc
 
 /// Where a program's remote memory comes from.
 protocol DonorSource: AnyObject {
-    /// The donors' memory files, all of one size, open in this process.
+    /// Memory files of donors on this node, all of one size, open in this process.
     var files: [LentFile] { get }
+    /// What serves donors on other nodes; nil: there are none.
+    var relay: Relay? { get }
+    /// Whether the job that the memory waited for said `durable`; nil: it waited for none.
+    var jobIsDurable: Bool? { get }
     /// Why some of the memory is gone; nil while all of it stands. Called some times a second; keeps leases alive.
     func loss() -> String?
     /// Gives all of it back.
@@ -18,6 +22,8 @@ final class OwnDonors: DonorSource {
     private static let controlBytes = 4096
     private static let reclaimedOffset = 132
     let files: [LentFile]
+    let relay: Relay? = nil
+    let jobIsDurable: Bool? = nil
     private let lostAt: ContinuousClock.Instant?
     private var isLost = false
 
@@ -54,11 +60,12 @@ final class OwnDonors: DonorSource {
 }
 
 enum DonorSources {
+    /// - Parameter remote: how much; nil: what the job said.
     /// - Throws: `RunRefusal.noMemory` when there is none to be had.
     static func open(
-        _ command: RunCommand, remote: ByteCount, environment: [String: String]
+        _ command: RunCommand, remote: ByteCount?, environment: [String: String]
     ) throws(RunRefusal) -> any DonorSource {
-        if let own = environment["FALLOW_TEST_DONORS"] { return try OwnDonors(own, bytes: remote) }
+        if let own = environment["FALLOW_TEST_DONORS"], let remote { return try OwnDonors(own, bytes: remote) }
         return try LeasedDonors(command, remote: remote, environment: environment)
     }
 }

@@ -1,28 +1,55 @@
 internal import FallowClient
 internal import FallowConfiguration
+internal import FallowMemory
 internal import FallowModel
 internal import TransportShm
 
-/// Leases of memory through this node's agent: donors on this node, whose memory files the program's library opens.
+/// Leases of memory through this node's agent: what waits for the job where no amount was named, else leases of the program's own.
+/// Donors' memory files on this node are what the program's library opens; donors on other nodes are behind a relay.
 final class LeasedDonors: DonorSource {
     let files: [LentFile]
+    let relay: Relay?
+    /// Whether the job said `durable`; nil: these leases are none of the job's.
+    let jobIsDurable: Bool?
     private let client: FallowClient
     private let leases: [DonorLease]
     /// What the leases were granted for; renewed when half of it has passed.
     private let term: Duration
     private var renewAt: ContinuousClock.Instant
 
-    init(_ command: RunCommand, remote: ByteCount, environment: [String: String]) throws(RunRefusal) {
+    /// - Parameter remote: how much; nil: what the job said.
+    init(_ command: RunCommand, remote: ByteCount?, environment: [String: String]) throws(RunRefusal) {
         do throws(FallowError) {
             client = try FallowClient.connect(
                 socketPath: command.socket ?? Self.socket(command.config, environment: environment))
-            var options = MemoryOptions(size: remote)
-            options.wait = .seconds(command.wait)
-            options.node = try client.status().node
-            leases = try client.requestMemory(options)
+            if let remote {
+                var options = MemoryOptions(size: remote)
+                options.wait = .seconds(command.wait)
+                options.adopts = false
+                leases = try client.requestMemory(options)
+                jobIsDurable = nil
+            } else {
+                let adopted = try client.adoptMemory(nil, wait: .seconds(command.wait))
+                leases = adopted?.leases ?? []
+                jobIsDurable = adopted?.isDurable
+            }
         } catch {
             throw RunRefusal(RunRefusal.noMemory, "\(error.message) (\(error.code))")
         }
+        guard !leases.isEmpty else {
+            throw RunRefusal(
+                RunRefusal.noMemory,
+                "no --remote-mem was given, here or to the job: say fallow run --remote-mem=1G, or sbatch --remote-mem=1G"
+            )
+        }
+        files = try Self.files(leases.filter { $0.transport == .shm })
+        relay = try Self.relay(leases.filter { $0.transport != .shm })
+        let now = Timestamp.current()
+        term = leases.map { $0.termEnds - now }.min() ?? .zero
+        renewAt = .now + term / 2
+    }
+
+    private static func files(_ leases: [DonorLease]) throws(RunRefusal) -> [LentFile] {
         var files: [LentFile] = []
         for lease in leases {
             let descriptor: Int32
@@ -35,10 +62,19 @@ final class LeasedDonors: DonorSource {
                     dataOffset: DonorMemoryLayout.controlBytes,
                     reclaimedOffset: DonorMemoryLayout.reclaimedOffset))
         }
-        self.files = files
-        let now = Timestamp.current()
-        term = leases.map { $0.termEnds - now }.min() ?? .zero
-        renewAt = .now + term / 2
+        return files
+    }
+
+    /// One copy each: the second one, where it is wished for, is the program's own file.
+    private static func relay(_ leases: [DonorLease]) throws(RunRefusal) -> Relay? {
+        guard !leases.isEmpty else { return nil }
+        let region: Region
+        do throws(FallowError) {
+            var grants: [DonorGrant] = []
+            for lease in leases { grants.append(try DonorGrant(lease)) }
+            region = try Region(sizeBytes: leases.reduce(0) { $0 + $1.capacityBytes }, donors: grants)
+        } catch { throw RunRefusal(RunRefusal.noMemory, "\(error.message) (\(error.code))") }
+        return try Relay(region)
     }
 
     func loss() -> String? {
@@ -57,6 +93,7 @@ final class LeasedDonors: DonorSource {
     }
 
     func release() {
+        relay?.end()
         for lease in leases { try? lease.release() }
         client.close()
     }

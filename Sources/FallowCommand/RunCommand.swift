@@ -22,8 +22,10 @@ struct RunCommand: AsyncParsableCommand {
             glibc, not setuid, without a malloc of its own; what is not supported is refused at start. docs/memory.md lists \
             the system calls that may be handed such memory (read, write, send, recv, fread, fwrite and their kin).
 
-            Only memory of donors on this node is used, and one process at a time has it: the first that needs it. A forked \
-            child must exec (else touching such memory ends it by SIGSEGV, with a sentence). When the memory is lost, \
+            In a job that said sbatch --remote-mem=SIZE the memory waits: without --remote-mem all of it is taken.
+
+            Donors on this node are used before those on others. One process at a time has the memory: the first that needs it. A \
+            forked child must exec (else touching such memory ends it by SIGSEGV, with a sentence). When the memory is lost, \
             --cache ends the program and --durable goes on with the copy in a file; nothing ever turns into zeros.
 
             Exit status: PROGRAM's own, or 128+n when signal n ended it; 75 when there is no memory to be had and \
@@ -32,13 +34,16 @@ struct RunCommand: AsyncParsableCommand {
             Environment: FALLOW_RUN_STATISTICS=1 has PROGRAM say at its end what it used; =FILE appends it as JSON.
             """)
 
-    @Option(help: "Remote memory in all: 512M, 4G.")
-    var remoteMem: String
+    @Option(
+        help:
+            "Remote memory in all: 512M, 4G (default: all that waits for the job, which said sbatch --remote-mem=SIZE)."
+    )
+    var remoteMem: String?
     @Option(help: "How much of it may be on this node at a time (default: a quarter of --remote-mem).")
     var localMem: String?
     @Flag(help: "Keep a second copy in a file of --scratch: survives the loss of all donors.")
     var durable = false
-    @Flag(help: "Keep one copy: the program ends when a donor is lost (the default).")
+    @Flag(help: "Keep one copy: the program ends when a donor is lost (the default, unless the job said durable).")
     var cache = false
     @Option(
         help: "Without remote memory, or when it is used up: fail (not run; allocations fail) or local (this node's).")
@@ -57,14 +62,16 @@ struct RunCommand: AsyncParsableCommand {
     /// The least that may be here at a time: 8 MiB, 128 blocks.
     static let leastLocal = ByteCount.mebibytes(8)
 
+    private var remote: ByteCount? { remoteMem.flatMap { ByteCount(parsing: $0) } }
+
     func validate() throws {
         guard !program.isEmpty else { throw ValidationError("no program: fallow run --remote-mem=1G -- PROGRAM ...") }
-        guard let remote = ByteCount(parsing: remoteMem), remote >= .mebibytes(16), remote <= .gibibytes(1 << 14) else {
+        if let remoteMem, !(remote.map { $0 >= .mebibytes(16) && $0 <= .gibibytes(1 << 14) } ?? false) {
             throw ValidationError("--remote-mem '\(remoteMem)' is not 16M to 16T")
         }
         if let localMem {
-            guard let local = ByteCount(parsing: localMem), local >= Self.leastLocal, local <= remote else {
-                throw ValidationError("--local-mem '\(localMem)' is not 8M to --remote-mem (\(remote))")
+            guard let local = ByteCount(parsing: localMem), local >= Self.leastLocal, local <= remote ?? local else {
+                throw ValidationError("--local-mem '\(localMem)' is not 8M to --remote-mem")
             }
         }
         guard !(durable && cache) else { throw ValidationError("--durable or --cache, not both") }
@@ -86,7 +93,7 @@ struct RunCommand: AsyncParsableCommand {
         let prepared = try prepare(inherited)
         let run = ProgramRun(
             path: path, arguments: program, environment: prepared.environment.merged(with: inherited),
-            donors: prepared.donors, isDurable: durable)
+            donors: prepared.donors, isDurable: prepared.environment.scratch != nil)
         return try run.status()
     }
 
@@ -105,15 +112,16 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func lend(_ inherited: [String: String]) throws(RunRefusal) -> Prepared {
-        let remote = ByteCount(parsing: remoteMem)!
-        let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(remote.bytes / 4))
         var environment = RunEnvironment(parent: getpid())
         try RunnableProgram.checkKernel()
         environment.preload = try PreloadLibrary.path(inherited)
         let donors = try DonorSources.open(self, remote: remote, environment: inherited)
-        environment.lend(donors.files, local: local, fallsBack: fallback == .local)
+        let relay = donors.relay.map { (file: $0.file, bytes: $0.capacityBytes) }
+        let lent = donors.files.reduce(0) { $0 + $1.bytes } + (relay?.bytes ?? 0)
+        let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(lent / 4))
+        environment.lend(donors.files, relay: relay, local: local, fallsBack: fallback == .local)
         environment.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
-        if durable {
+        if durable || !cache && donors.jobIsDurable == true {
             let folder = scratch ?? inherited["TMPDIR"] ?? "/var/tmp"
             environment.scratch = try ScratchFile.open(in: folder, bytes: environment.lentBytes)
         }

@@ -63,7 +63,7 @@ extension RegionRequest {
 
 extension DonorGrant {
     /// The memory of a lease; let go of when the region releases it.
-    fileprivate init(_ lease: DonorLease) throws(FallowError) {
+    public init(_ lease: DonorLease) throws(FallowError) {
         let path: Path
         if let introduction = lease.introduction {
             path = .fabric(address: introduction.address, leaseID: lease.id, secret: introduction.secret)

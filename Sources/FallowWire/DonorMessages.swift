@@ -52,6 +52,20 @@ extension LeaseDemand {
         return nil
     }
 
+    /// Donors are a multiple of this: 64 KiB, the block that memory is striped by.
+    public static let donorBlockBytes: Int64 = 65_536
+
+    /// How an amount of memory becomes equal donors of whole blocks.
+    /// - Parameters:
+    ///   - memory: above zero.
+    ///   - largest: the most that one may hold, from `smallestDonor` to `largestDonor`.
+    public static func split(_ memory: ByteCount, largest: ByteCount) -> (count: Int64, each: ByteCount) {
+        let count = (memory.bytes + largest.bytes - 1) / largest.bytes
+        let share = (memory.bytes + count - 1) / count
+        let blocks = (share + donorBlockBytes - 1) / donorBlockBytes
+        return (count, max(ByteCount(blocks * donorBlockBytes), smallestDonor))
+    }
+
     /// What the lease takes of its node's memory.
     public var footprint: ByteCount { kind == .memory ? memory + Self.donorNeeds : memory }
 }

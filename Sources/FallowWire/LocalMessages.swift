@@ -5,7 +5,7 @@ public import FallowModel
 /// `id` is chosen by the client and comes back in the answer. A `lease` message carries one descriptor: the library,
 /// opened by the client with the user's own rights.
 public struct LocalRequest: Codable, Sendable {
-    public enum Kind: String, Codable, Sendable { case lease, renew, release, status }
+    public enum Kind: String, Codable, Sendable { case lease, renew, release, status, adopt }
 
     public var id: UInt64
     public var kind: Kind
@@ -15,15 +15,22 @@ public struct LocalRequest: Codable, Sendable {
     public var leaseID: LeaseID?
     /// With `renew`: the term asked for, from now on.
     public var termSeconds: Double?
+    /// With `adopt` that names no lease: how much of what waits for the caller's job; nil is all that the job said.
+    public var memory: ByteCount?
+    /// With `adopt` that names no lease: how long to wait for capacity, when it has to be asked for.
+    public var waitSeconds: Double?
 
     public init(
-        id: UInt64, kind: Kind, lease: LeaseDemand? = nil, leaseID: LeaseID? = nil, termSeconds: Double? = nil
+        id: UInt64, kind: Kind, lease: LeaseDemand? = nil, leaseID: LeaseID? = nil, termSeconds: Double? = nil,
+        memory: ByteCount? = nil, waitSeconds: Double? = nil
     ) {
         self.id = id
         self.kind = kind
         self.lease = lease
         self.leaseID = leaseID
         self.termSeconds = termSeconds
+        self.memory = memory
+        self.waitSeconds = waitSeconds
     }
 }
 
@@ -81,8 +88,11 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
 /// What the agent says to a client: an answer (with the request's `id`) or, without one, an event.
 public struct LocalReply: Codable, Sendable {
     public enum Kind: String, Codable, Sendable {
-        /// Answers `lease`; carries one descriptor when the transport is shm: the arena, or the donor's memory file.
+        /// Answers `lease`, and `adopt` with a lease; carries one descriptor when the transport is shm: the arena, or the donor's
+        /// memory file.
         case leased
+        /// Answers `adopt` without a lease.
+        case adopted
         case renewed, released, status, error
         /// An event: the lease is over.
         case ended
@@ -95,11 +105,12 @@ public struct LocalReply: Codable, Sendable {
     public var reason: LeaseEnd?
     public var termEnds: Timestamp?
     public var status: AgentStatus?
+    public var adopted: AdoptedLeases?
     public var error: WireError?
 
     public init(
         id: UInt64? = nil, kind: Kind, lease: LeaseOpened? = nil, leaseID: LeaseID? = nil, reason: LeaseEnd? = nil,
-        termEnds: Timestamp? = nil, status: AgentStatus? = nil, error: WireError? = nil
+        termEnds: Timestamp? = nil, status: AgentStatus? = nil, adopted: AdoptedLeases? = nil, error: WireError? = nil
     ) {
         self.id = id
         self.kind = kind
@@ -108,7 +119,20 @@ public struct LocalReply: Codable, Sendable {
         self.reason = reason
         self.termEnds = termEnds
         self.status = status
+        self.adopted = adopted
         self.error = error
+    }
+}
+
+/// Leases that waited for the caller's job and are the caller's now: each is fetched with an `adopt` that names it.
+public struct AdoptedLeases: Codable, Sendable {
+    public var leaseIDs: [LeaseID]
+    /// Whether the job said `durable`.
+    public var isDurable: Bool
+
+    public init(leaseIDs: [LeaseID], isDurable: Bool) {
+        self.leaseIDs = leaseIDs
+        self.isDurable = isDurable
     }
 }
 
@@ -206,15 +230,20 @@ public struct AgentStatus: Codable, Sendable {
     public var controllerReachable: Bool
     /// What a donor holds for whose size nothing is said; nil: the agent knows of no donors.
     public var donorSize: ByteCount?
+    /// What became of the `--remote-mem` of the caller's job, as `FALLOW_REMOTE_MEM_GRANTED` says it; nil: the caller is in no job
+    /// that said it, or the agent knows of none.
+    public var remoteMemory: String?
 
     public init(
-        node: NodeName, version: String, leases: Int, controllerReachable: Bool, donorSize: ByteCount? = nil
+        node: NodeName, version: String, leases: Int, controllerReachable: Bool, donorSize: ByteCount? = nil,
+        remoteMemory: String? = nil
     ) {
         self.node = node
         self.version = version
         self.leases = leases
         self.controllerReachable = controllerReachable
         self.donorSize = donorSize
+        self.remoteMemory = remoteMemory
     }
 }
 

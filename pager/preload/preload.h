@@ -8,6 +8,8 @@
  *   FALLOW_RUN_MEMORY      donors: PID:FD:INODE:DATA_OFFSET:RECLAIMED_OFFSET[,...]; the file is /proc/PID/fd/FD and must have that
  *                          inode; data begin at DATA_OFFSET; at RECLAIMED_OFFSET is the word that is set before pages are taken
  *                          away, or - when there is none
+ *   FALLOW_RUN_RELAY       PID:FD:INODE of the relay (relay.h): memory of donors on other nodes, behind that of FALLOW_RUN_MEMORY;
+ *                          unset: none
  *   FALLOW_RUN_CLAIM       PID:FD:INODE: the file whose lock says which process uses the memory
  *   FALLOW_RUN_LOCAL       bytes of it that may be in this process at a time
  *   FALLOW_RUN_THRESHOLD   allocations of more bytes than this are ours (default 1 MiB)
@@ -43,7 +45,7 @@ struct arena {
 extern struct arena preload_arena;
 
 struct preload_settings {
-	char donors[16384], claim[64], scratch[64], statistics[256];
+	char donors[16384], relay[64], claim[64], scratch[64], statistics[256];
 	uint64_t local_bytes, threshold_bytes;
 	bool has_memory, falls_back, is_direct; /* is_direct: `fallow run` started this very process */
 };

@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pager.h"
 #include "preload.h"
+#include "relay.h"
 
 enum { DONORS_MAX = 1024 };
 
@@ -52,6 +54,7 @@ void preload_settings_read(void)
 {
 	const char *fallback = getenv("FALLOW_RUN_FALLBACK");
 	preload_settings.has_memory = text_in("FALLOW_RUN_MEMORY", preload_settings.donors, sizeof preload_settings.donors);
+	preload_settings.has_memory |= text_in("FALLOW_RUN_RELAY", preload_settings.relay, sizeof preload_settings.relay);
 	text_in("FALLOW_RUN_CLAIM", preload_settings.claim, sizeof preload_settings.claim);
 	text_in("FALLOW_RUN_SCRATCH", preload_settings.scratch, sizeof preload_settings.scratch);
 	text_in("FALLOW_RUN_STATISTICS", preload_settings.statistics, sizeof preload_settings.statistics);
@@ -142,7 +145,37 @@ static int open_donors(struct donors *donors)
 		donors->count++;
 		at += *at == ',';
 	}
-	return donors->count > 0 ? 0 : EINVAL;
+	return 0;
+}
+
+/* The source of donors on this node, of those on others behind a relay, or of both. */
+static int open_source(struct fallow_source *source)
+{
+	static struct donors donors;
+	static struct joined joined;
+	const char *more;
+	int error = open_donors(&donors);
+	for (size_t i = 0; i < donors.count && error == 0; i++)
+		error = (donors.files[i] = preload_descriptor_keep(donors.files[i])) < 0 ? errno : 0;
+	if (error != 0)
+		return error;
+	struct fallow_shm_settings shm = {.descriptors = donors.files, .count = donors.count, .takes_over = true,
+					  .data_offset = donors.data_offset, .reclaimed = donors.has_words ? donors.words : NULL};
+	if (preload_settings.relay[0] == 0)
+		return fallow_shm_source_open(&shm, source);
+	if (donors.count > 0 && (error = fallow_shm_source_open(&shm, &joined.first)) != 0)
+		return error;
+	/* The process first: while it lives, its number is nobody else's, and the file shows that it is the right one. */
+	int process = (int)syscall(SYS_pidfd_open, atoi(preload_settings.relay), 0);
+	if (process < 0 || (process = preload_descriptor_keep(process)) < 0)
+		return errno;
+	int file = open_passed(preload_settings.relay, &more);
+	if (file < 0)
+		return errno;
+	if ((error = preload_relay_open(file, process, &joined.second)) != 0)
+		return error;
+	preload_join(&joined, source);
+	return 0;
 }
 
 /* The pager's descriptors out of the program's reach, before there is a region that its thread would use them for. */
@@ -157,26 +190,17 @@ static int keep_pager(struct fallow_pager *pager)
 
 static int open_arena(void)
 {
-	static struct donors donors;
 	const char *more;
 	struct fallow_pager_settings settings;
 	struct fallow_pager *pager;
 	struct fallow_source source;
 	int scratch = -1;
 	int error = claim();
-	if (error == 0)
-		error = open_donors(&donors);
-	if (error != 0)
-		return error;
-	for (size_t i = 0; i < donors.count && error == 0; i++)
-		error = (donors.files[i] = preload_descriptor_keep(donors.files[i])) < 0 ? errno : 0;
 	if (error == 0 && preload_settings.scratch[0] != 0 &&
 	    ((scratch = open_passed(preload_settings.scratch, &more)) < 0 || (scratch = preload_descriptor_keep(scratch)) < 0))
 		error = errno;
-	struct fallow_shm_settings shm = {.descriptors = donors.files, .count = donors.count, .takes_over = true,
-					  .data_offset = donors.data_offset, .reclaimed = donors.has_words ? donors.words : NULL};
 	if (error == 0)
-		error = fallow_shm_source_open(&shm, &source);
+		error = open_source(&source);
 	if (error != 0)
 		return error;
 	preload_signals_open();

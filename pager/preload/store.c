@@ -88,9 +88,10 @@ static void clear_unwritten(const struct store *store, const struct fallow_exten
 
 static int read_some(struct store *store, struct fallow_extent *extents, size_t count)
 {
+	/* What the donors are asked for, together: a way to another node is long. From the end on: what the scratch file alone has. */
 	struct fallow_extent asked[BATCH];
 	uint32_t which[BATCH];
-	size_t asks = 0;
+	size_t asks = 0, end = BATCH;
 	int first_error = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct fallow_extent *extent = &extents[i];
@@ -101,16 +102,18 @@ static int read_some(struct store *store, struct fallow_extent *extents, size_t 
 		else if (!any_written(store, page, page + extent->length / store->page_bytes))
 			memset(extent->buffer, 0, extent->length);
 		else {
-			asked[asks] = *extent;
-			asked[asks].offset = place_of(store, extent);
-			asked[asks].error = atomic_load(&store->expelled[block]) ? EOWNERDEAD : 0;
-			which[asks++] = (uint32_t)i;
+			bool is_expelled = atomic_load(&store->expelled[block]) != 0;
+			size_t at = is_expelled ? --end : asks++;
+			asked[at] = *extent;
+			asked[at].offset = place_of(store, extent);
+			asked[at].error = is_expelled ? EOWNERDEAD : 0;
+			which[at] = (uint32_t)i;
 		}
 	}
-	for (size_t i = 0; i < asks; i++)
-		if (asked[i].error == 0)
-			with_donors(store, &asked[i], 1, false);
-	for (size_t i = 0; i < asks; i++) {
+	with_donors(store, asked, asks, false);
+	for (size_t i = 0; i < BATCH; i++) {
+		if (i == asks && (i = end) == BATCH)
+			break;
 		if (asked[i].error != 0 && store->scratch >= 0) {
 			asked[i].error = scratch_transfer(store, asked[i].offset, asked[i].buffer, asked[i].length, false);
 			atomic_fetch_add(&store->scratch_reads, 1);
@@ -128,26 +131,33 @@ static int read_some(struct store *store, struct fallow_extent *extents, size_t 
 
 static int write_some(struct store *store, struct fallow_extent *extents, size_t count)
 {
+	struct fallow_extent copies[BATCH];
+	uint32_t which[BATCH];
+	size_t asks = 0;
 	int first_error = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct fallow_extent *extent = &extents[i], copy = *extent;
+		struct fallow_extent *extent = &extents[i];
 		uint32_t block = (uint32_t)(extent->offset / store->block_bytes);
+		extent->error = store->place[block] == NO_PLACE ? EFAULT : 0;
+		if (extent->error != 0 || atomic_load(&store->expelled[block]))
+			continue;
+		copies[asks] = *extent;
+		copies[asks].offset = place_of(store, extent);
+		which[asks++] = (uint32_t)i;
+	}
+	with_donors(store, copies, asks, true);
+	for (size_t i = 0; i < asks; i++) {
+		struct fallow_extent *extent = &extents[which[i]];
+		if (copies[i].error != 0 && store->scratch >= 0) /* expelled before it is acknowledged */
+			atomic_store(&store->expelled[extent->offset / store->block_bytes], 1);
+		else
+			extent->error = copies[i].error;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct fallow_extent *extent = &extents[i];
 		uint64_t page = extent->offset / store->page_bytes;
-		copy.error = 0;
-		if (store->place[block] == NO_PLACE) {
-			extent->error = EFAULT;
-		} else {
-			copy.offset = place_of(store, extent);
-			bool has_donors = !atomic_load(&store->expelled[block]);
-			if (has_donors)
-				with_donors(store, &copy, 1, true);
-			if (store->scratch >= 0) {
-				if (copy.error != 0) /* expelled before it is acknowledged */
-					atomic_store(&store->expelled[block], 1);
-				copy.error = scratch_transfer(store, copy.offset, copy.buffer, copy.length, true);
-			}
-			extent->error = copy.error;
-		}
+		if (extent->error == 0 && store->scratch >= 0)
+			extent->error = scratch_transfer(store, place_of(store, extent), extent->buffer, extent->length, true);
 		if (extent->error == 0)
 			note_written(store, page, page + extent->length / store->page_bytes);
 		first_error = first_error != 0 ? first_error : extent->error;

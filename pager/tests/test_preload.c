@@ -91,6 +91,26 @@ static void durable(const struct configuration *configuration)
 		expect(names[i], "durable", "0", 0, NULL);
 }
 
+/* Most of the memory behind a relay of three slots, at other nodes: as with memory files. */
+static void relayed(const struct configuration *configuration)
+{
+	static const char *const names[] = {"allocate", "reallocate", "mappings", "files", "threads", "used_up"};
+	(void)configuration;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		expect(names[i], "relay", "0", 0, NULL);
+		expect(names[i], "durable-relay", "0", 0, NULL);
+	}
+}
+
+/* What lies behind a relay is lost: SIGBUS, or the scratch file; one that answers no more is given up within its bound. */
+static void relay_lost(const struct configuration *configuration)
+{
+	(void)configuration;
+	expect("lose", "relay", "700", 128 + SIGBUS, "lost with its donor");
+	expect("lose", "durable-relay", "700", 0, "kept");
+	expect("lose", "hang", "700", 128 + SIGBUS, "lost with its donor");
+}
+
 /* By the kernel's count; the same look finds a cap that is too high. */
 static void resident(const struct configuration *configuration)
 {
@@ -161,6 +181,8 @@ const struct test preload_tests[] = {
 	{"preload: more than there is", used_up, true},
 	{"preload: donors lost, one copy and two", lost, true},
 	{"preload: two copies", durable, true},
+	{"preload: memory behind a relay", relayed, true},
+	{"preload: a relay's memory lost, a relay that hangs", relay_lost, true},
 	{"preload: what is here stays within the cap", resident, true},
 	{"preload: a library that holds nothing is found out", broken_hold, true},
 	{"preload: without settings", without, true},

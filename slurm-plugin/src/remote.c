@@ -79,13 +79,19 @@ static void trip_breaker(uint32_t job_id, const char *why)
 /* Tells the job what was decided; without an answer nothing is, whatever an outer job's variable says. */
 static void tell_job(spank_t spank, const struct fallow_report_reply *reply)
 {
-	char text[sizeof reply->message];
+	char text[sizeof reply->message], remote[sizeof reply->remote_mem];
 	if (reply == NULL) {
 		spank_unsetenv(spank, "FALLOW_LENDING");
+		spank_unsetenv(spank, "FALLOW_REMOTE_MEM_GRANTED");
 		return;
 	}
 	fallow_text_show(text, sizeof text, reply->message);
 	spank_setenv(spank, "FALLOW_LENDING", text, 1);
+	fallow_text_show(remote, sizeof remote, reply->remote_mem);
+	if (remote[0] != '\0')
+		spank_setenv(spank, "FALLOW_REMOTE_MEM_GRANTED", remote, 1);
+	else
+		spank_unsetenv(spank, "FALLOW_REMOTE_MEM_GRANTED");
 }
 
 /* Asks the agent to vacate. True with the reply's sentence in *reply when it did. */

@@ -24,7 +24,8 @@ static void answer(int peer, enum manner manner)
 			   .version = FALLOW_REPORT_VERSION,
 			   .status = FALLOW_REPLY_OK,
 			   .lending_cpus = 2,
-			   .message = "lending 2 cores"}};
+			   .message = "lending 2 cores",
+			   .remote_mem = "asked=1G,durable"}};
 	size_t size = sizeof out.reply;
 	switch (manner) {
 	case SLOW: fallow_pause_us(60000); break;

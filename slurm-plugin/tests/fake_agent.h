@@ -15,7 +15,7 @@ enum manner {
 	SILENT,       /* accepts and closes */
 	HALF,         /* half a reply */
 	LONG,         /* a reply and some more */
-	GARBAGE,      /* 256 bytes of noise */
+	GARBAGE,      /* 384 bytes of noise */
 	OTHER_MAGIC,
 	OTHER_VERSION,
 	ENDLESS_TEXT, /* a message without its NUL */

@@ -14,7 +14,7 @@ import struct
 import sys
 
 REQUEST = struct.Struct("=IHHIIIIIIIIIIiiQQqqqQQ64s512s512s2048s")
-REPLY = struct.Struct("=IHHIIqq224s")
+REPLY = struct.Struct("=IHHIIqq224s128s")
 MAGIC = 0x574F4C46
 NAMES = (
     "magic version kind flags job step uid gid array_job array_task node_index node_count tasks stepd_pid task_pid"
@@ -29,13 +29,13 @@ def reply_of(mode, record):
         return os.urandom(REPLY.size)
     version = 9 if mode == "version" else 1
     status = 2 if mode == "stuck" else 1
-    whole = REPLY.pack(MAGIC, version, status, 0, 0, 0, 0, text.encode())
+    whole = REPLY.pack(MAGIC, version, status, 0, 0, 0, 0, text.encode(), b"")
     return whole[:100] if mode == "short" else whole
 
 
 def main():
     path, records_path, mode = sys.argv[1:]
-    assert REQUEST.size == 3248 and REPLY.size == 256
+    assert REQUEST.size == 3248 and REPLY.size == 384
     if os.path.exists(path):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

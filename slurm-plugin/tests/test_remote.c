@@ -48,6 +48,7 @@ static void healthy(void)
 	double took_ms = before_tasks();
 	CHECK(took_ms < AT_ONCE_MS, "(%.1f ms)", took_ms);
 	CHECK(fake_env("FALLOW_LENDING") != NULL && strcmp(fake_env("FALLOW_LENDING"), "lending 2 cores") == 0);
+	CHECK(fake_env("FALLOW_REMOTE_MEM_GRANTED") != NULL && strcmp(fake_env("FALLOW_REMOTE_MEM_GRANTED"), "asked=1G,durable") == 0);
 	CHECK(!fallow_breaker_is_tripped(check_folder(), 7));
 	CHECK(agent_next(&agent, &record) && record.kind == FALLOW_REPORT_STEP_START);
 	CHECK(record.job_id == 7 && record.step_id == 0 && record.uid == 1000 && record.gid == 1001);
@@ -105,9 +106,10 @@ static void absent(void)
 {
 	begin();
 	fake_set_env("FALLOW_LENDING", "an outer job's");
+	fake_set_env("FALLOW_REMOTE_MEM_GRANTED", "an outer job's");
 	double took_ms = before_tasks();
 	CHECK(took_ms < AT_ONCE_MS, "(%.1f ms)", took_ms);
-	CHECK(fake_env("FALLOW_LENDING") == NULL);
+	CHECK(fake_env("FALLOW_LENDING") == NULL && fake_env("FALLOW_REMOTE_MEM_GRANTED") == NULL);
 	CHECK(!fallow_breaker_is_tripped(check_folder(), 7), "nothing to spare later steps");
 	CHECK(strstr(fake.log, "info:") == NULL, "(a missing agent is no news: %s)", fake.log);
 	CHECK(slurm_spank_task_post_fork(FAKE_HANDLE, 4, arguments) == 0);
@@ -149,7 +151,7 @@ static void hangs(enum manner manner)
 	double took_ms = before_tasks();
 	CHECK(took_ms >= DEADLINE_MS - 10 && took_ms <= LATEST_MS, "(%.1f ms)", took_ms);
 	CHECK(fallow_breaker_is_tripped(check_folder(), 7));
-	CHECK(fake_env("FALLOW_LENDING") == NULL);
+	CHECK(fake_env("FALLOW_LENDING") == NULL && fake_env("FALLOW_REMOTE_MEM_GRANTED") == NULL);
 	CHECK(strstr(fake.log, "info: fallow: the agent") != NULL, "(%s)", fake.log);
 	unsigned long long began_ns = fallow_now_ns();
 	CHECK(slurm_spank_task_post_fork(FAKE_HANDLE, 4, arguments) == 0);

@@ -91,9 +91,10 @@ struct fallow_report_reply {
 	int64_t lending_cpus;          /* what is lent or may be lent of this job now; 0: nothing */
 	int64_t lending_mem_bytes;
 	char message[224];             /* one sentence, for FALLOW_LENDING and the log */
+	char remote_mem[128];          /* for FALLOW_REMOTE_MEM_GRANTED; empty: the job borrows nothing */
 };
 
 static_assert(sizeof(struct fallow_report_request) == 3248, "the request's layout is the protocol");
-static_assert(sizeof(struct fallow_report_reply) == 256, "the reply's layout is the protocol");
+static_assert(sizeof(struct fallow_report_reply) == 384, "the reply's layout is the protocol");
 
 #endif

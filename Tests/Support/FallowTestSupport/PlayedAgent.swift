@@ -140,6 +140,9 @@ public final class PlayedAgent: @unchecked Sendable {
                     status: AgentStatus(
                         node: NodeName("test"), version: "0", leases: session.leases.count, controllerReachable: false))
             )
+        case .adopt:
+            session.send(
+                LocalReply(id: request.id, kind: .error, error: WireError(.refused, "there is no job in this test")))
         }
     }
 

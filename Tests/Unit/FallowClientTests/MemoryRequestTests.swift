@@ -14,8 +14,37 @@ private final class LendingAgent: Sendable {
     let demands = Mutex<[LeaseDemand]>([])
     /// From the how manieth request on nothing is to be had.
     let limit: Int
+    /// What waits for the caller's job; nil: it is in none.
+    let waiting: Mutex<[LeaseID]?>
+    let adoptions = Mutex<[ByteCount?]>([])
 
-    init(limit: Int = .max) { self.limit = limit }
+    init(limit: Int = .max, waiting: [LeaseID]? = nil) {
+        self.limit = limit
+        self.waiting = Mutex(waiting)
+    }
+
+    /// Whole donors of 2 MiB, as many as are wanted.
+    private func adopt(_ session: PlayedAgent.Session, _ request: LocalRequest) {
+        if let id = request.leaseID {
+            guard let file = try? DonorMemory(capacityBytes: 2 << 20), id != LeaseID(666) else {
+                session.send(LocalReply(id: request.id, kind: .error, error: WireError(.notFound, "it is over")))
+                return
+            }
+            files.withLock { $0[id] = file }
+            session.send(
+                LocalReply(id: request.id, kind: .leased, lease: opened(id, .mebibytes(2))),
+                descriptors: [file.descriptor])
+            return
+        }
+        adoptions.withLock { $0.append(request.memory) }
+        let taken = waiting.withLock { all -> [LeaseID] in
+            let count = request.memory.map { Int(($0.bytes + (2 << 20) - 1) / (2 << 20)) } ?? all!.count
+            defer { all!.removeFirst(min(count, all!.count)) }
+            return Array(all!.prefix(count))
+        }
+        session.send(
+            LocalReply(id: request.id, kind: .adopted, adopted: AdoptedLeases(leaseIDs: taken, isDurable: true)))
+    }
 
     func answer(_ session: PlayedAgent.Session, _ request: LocalRequest) -> Bool {
         switch request.kind {
@@ -25,7 +54,8 @@ private final class LendingAgent: Sendable {
                     id: request.id, kind: .status,
                     status: AgentStatus(
                         node: NodeName("here"), version: "1", leases: 0, controllerReachable: true,
-                        donorSize: .mebibytes(2))))
+                        donorSize: .mebibytes(2), remoteMemory: waiting.withLock { $0.map { "waiting \($0.count)" } })))
+        case .adopt: adopt(session, request)
         case .release:
             released.withLock { $0.append(request.leaseID!) }
             session.send(LocalReply(id: request.id, kind: .released, leaseID: request.leaseID))
@@ -101,6 +131,56 @@ private final class LendingAgent: Sendable {
             #expect(lender.released.withLock { $0 } == [donor.id])
             #expect(donor.end == .released)
             #expect(throws: FallowError.self) { try donor.renew(term: .seconds(5)) }
+        }
+    }
+
+    @Test func whatWaitsForTheJobComesFirstAndTheRestIsAskedFor() throws {
+        let lender = LendingAgent(waiting: (100..<103).map { LeaseID($0) })
+        try lent(lender) { client in
+            let donors = try client.requestMemory(MemoryOptions(size: .mebibytes(9)))
+            #expect(donors.reduce(0) { $0 + $1.capacityBytes } >= 9 << 20)
+            #expect(Set(donors.map(\.id)).isSuperset(of: (100..<103).map { LeaseID($0) }))
+            // 3 MiB are lacking: two donors of 1.5.
+            #expect(lender.demands.withLock { $0.map(\.memory) } == [.kibibytes(1536), .kibibytes(1536)])
+            // Nothing waits any more; the caller is not the worse for it.
+            let more = try client.requestMemory(MemoryOptions(size: .mebibytes(2)))
+            #expect(more.count == 1)
+            #expect(lender.adoptions.withLock { $0 } == [.mebibytes(9), .mebibytes(2)])
+        }
+    }
+
+    @Test func whoNamesANodeOrWantsLeasesApartTakesNothingThatWaits() throws {
+        let lender = LendingAgent(waiting: [LeaseID(100)])
+        try lent(lender) { client in
+            var options = MemoryOptions(size: .mebibytes(2))
+            options.avoiding = [LeaseID(5)]
+            _ = try client.requestMemory(options)
+            options = MemoryOptions(size: .mebibytes(2))
+            options.adopts = false
+            _ = try client.requestMemory(options)
+            #expect(lender.adoptions.withLock { $0 }.isEmpty && lender.demands.withLock { $0.count } == 2)
+        }
+    }
+
+    @Test func allThatTheJobSaidIsTakenOrNothing() throws {
+        let lender = LendingAgent(waiting: [LeaseID(100), LeaseID(101)])
+        try lent(lender) { client in
+            let adopted = try #require(try client.adoptMemory(nil))
+            #expect(adopted.isDurable && Set(adopted.leases.map(\.id)) == [LeaseID(100), LeaseID(101)])
+            #expect(adopted.leases.allSatisfy { $0.capacityBytes == 2 << 20 && $0.end == nil })
+        }
+        let broken = LendingAgent(waiting: [LeaseID(7), LeaseID(666)])
+        try lent(broken) { client in
+            #expect(throws: FallowError.self) { try client.adoptMemory(nil) }
+            // The one that came is given back; and what came of it cannot be used.
+            _ = try client.status()
+            #expect(broken.released.withLock { $0.contains(LeaseID(7)) })
+        }
+        let none = LendingAgent()
+        try lent(none) { client in
+            let adopted = try client.adoptMemory(nil)
+            #expect(adopted == nil)
+            #expect(none.adoptions.withLock { $0 }.isEmpty)
         }
     }
 
