@@ -6,6 +6,9 @@ bindir = $(prefix)/bin
 sbindir = $(prefix)/sbin
 libexecdir = $(prefix)/libexec/fallow
 libdir = $(prefix)/lib
+# Where `fallow run` finds libfallow-preload.so.
+preloaddir = $(prefix)/lib/fallow
+unitdir = $(prefix)/lib/systemd/system
 includedir = $(prefix)/include
 sysconfdir ?= /etc
 SLURM_PLUGIN_DIR ?= /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/slurm-wlm
@@ -18,7 +21,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate install uninstall \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -79,27 +82,52 @@ gate: build ## what one hot invocation executes, beside what is stored
 	@Tests/run gate
 
 install: build ## install to DESTDIR and prefix
+	+@$(MAKE) --no-print-directory install-tree
+	.ci/install-site '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
+
+# What was built, into DESTDIR; the site's own files are .ci/install-site's, or those of a package's scripts.
+install-tree:
 	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow
 	install -D -s -m 755 -t $(DESTDIR)$(sbindir) $(RELEASE)/fallowd $(RELEASE)/fallowctld
-	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor $(RELEASE)/fallow-donor
+	install -D -s -m 755 -t $(DESTDIR)$(libexecdir) $(RELEASE)/fallow-executor $(RELEASE)/fallow-donor $(RELEASE)/fallow-slurm-reader
 	install -D -s -m 644 $(RELEASE)/libfallow-c.so $(DESTDIR)$(libdir)/libfallow.so.0
 	ln -sf libfallow.so.0 $(DESTDIR)$(libdir)/libfallow.so
 	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-pager.so.1
 	ln -sf libfallow-pager.so.1 $(DESTDIR)$(libdir)/libfallow-pager.so
-	install -D -s -m 644 -t $(DESTDIR)$(libdir) .build/pager/libfallow-preload.so
+	install -D -s -m 644 -t $(DESTDIR)$(preloaddir) .build/pager/libfallow-preload.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) pager/include/fallow_pager.h
 	install -D -m 644 -t $(DESTDIR)$(includedir) Sources/CFallow/include/fallow.h
-	install -D -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so
-	.ci/install-site '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
+	install -D -s -m 644 -t $(DESTDIR)$(SLURM_PLUGIN_DIR) .build/plugin/spank_fallow.so
+	.ci/make-manual $(RELEASE) .build/man
+	for page in .build/man/*; do install -D -m 644 -t $(DESTDIR)$(prefix)/share/man/man$${page##*.} $$page || exit; done
+	install -d $(DESTDIR)$(unitdir)
+	for unit in fallow.slice fallowd.service fallowctld.service; do \
+		sed 's|@prefix@|$(prefix)|g' systemd/$$unit >$(DESTDIR)$(unitdir)/$$unit && chmod 644 $(DESTDIR)$(unitdir)/$$unit || exit; done
+	install -D -m 644 systemd/fallow.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/fallow.conf
+	install -D -m 644 systemd/fallow.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/fallow.conf
+	.ci/install-vendor '$(DESTDIR)' '$(prefix)'
 
 uninstall: ## remove what install installed; the site's own configuration stays
 	rm -f $(DESTDIR)$(bindir)/fallow $(DESTDIR)$(sbindir)/fallowd $(DESTDIR)$(sbindir)/fallowctld
-	rm -f $(DESTDIR)$(libexecdir)/fallow-donor
+	rm -f $(DESTDIR)$(libexecdir)/fallow-donor $(DESTDIR)$(libexecdir)/fallow-slurm-reader
 	rm -f $(DESTDIR)$(libexecdir)/fallow-executor $(DESTDIR)$(libdir)/libfallow.so $(DESTDIR)$(libdir)/libfallow.so.0
-	rm -f $(DESTDIR)$(libdir)/libfallow-preload.so $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
+	rm -f $(DESTDIR)$(preloaddir)/libfallow-preload.so $(DESTDIR)$(libdir)/libfallow-pager.so $(DESTDIR)$(libdir)/libfallow-pager.so.1 $(DESTDIR)$(includedir)/fallow_pager.h
 	rm -f $(DESTDIR)$(includedir)/fallow.h $(DESTDIR)$(SLURM_PLUGIN_DIR)/spank_fallow.so
-	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
+	rm -f $(DESTDIR)$(unitdir)/fallow.slice $(DESTDIR)$(unitdir)/fallowd.service $(DESTDIR)$(unitdir)/fallowctld.service
+	rm -f $(DESTDIR)$(prefix)/lib/sysusers.d/fallow.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/fallow.conf
+	rm -f $(DESTDIR)$(prefix)/share/man/man1/fallow.1 $(DESTDIR)$(prefix)/share/man/man1/fallow-*.1
+	rm -f $(DESTDIR)$(prefix)/share/man/man5/fallow.yaml.5 $(DESTDIR)$(prefix)/share/man/man8/fallowd.8 $(DESTDIR)$(prefix)/share/man/man8/fallowctld.8
 	.ci/install-site --remove '$(DESTDIR)' '$(prefix)' '$(sysconfdir)'
+	rm -rf $(DESTDIR)$(prefix)/share/fallow
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
+
+deb: build ## packages for Debian, to .build/deb
+	@.ci/install-packages .ci/packages
+	@packaging/build-deb .build/deb
+
+rpm: build ## packages for RPM, to .build/rpm
+	@.ci/install-packages .ci/packages
+	@packaging/build-rpm .build/rpm
 
 format: ## put the Swift sources into form
 	$(SWIFT) format format --in-place -r $(SWIFT_SOURCES)

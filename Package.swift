@@ -59,6 +59,7 @@ let package = Package(
         .executable(name: "fallowctld", targets: ["fallowctld"]),
         .executable(name: "fallow-executor", targets: ["fallow-executor"]),
         .executable(name: "fallow-donor", targets: ["fallow-donor"]),
+        .executable(name: "fallow-slurm-reader", targets: ["fallow-slurm-reader"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -89,6 +90,7 @@ let package = Package(
         testableRoom("FallowPolicy", ["FallowModel", "FallowWire"]),
         room("FallowWire", ["FallowModel"]),
         testableRoom("FallowReporting", ["FallowModel", "FallowWire"]),
+        testableRoom("FallowDiagnosis", ["FallowModel"]),
 
         // Layer 2: mechanisms.
         room("FallowTransport", ["FallowModel", "FallowWire"]),
@@ -139,22 +141,25 @@ let package = Package(
             "FallowController",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowReporting",
-                "FallowSlurm", "FallowConfiguration", log, hummingbird,
+                "FallowSlurm", "FallowConfiguration", "FallowLocal", log, hummingbird,
             ]),
         room(
             "FallowCommand",
             [
                 "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "FallowMemory", "FallowReporting", "TransportShm", "TransportVerbs", "CLinux", argumentParser,
+                "FallowDiagnosis", "FallowMemory", "FallowReporting", "TransportShm", "TransportVerbs", "CLinux",
+                argumentParser,
                 subprocess, histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.
         program("fallow", ["FallowCommand"]),
-        program("fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", argumentParser, log]),
-        program("fallowctld", ["FallowController", "FallowConfiguration", argumentParser, log]),
+        program(
+            "fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", "FallowLocal", argumentParser, log]),
+        program("fallowctld", ["FallowController", "FallowConfiguration", "FallowLocal", argumentParser, log]),
         program("fallow-executor", ["FallowExecutor"]),
         program("fallow-donor", ["FallowDonor"]),
+        program("fallow-slurm-reader", ["FallowSlurm"]),
         .target(name: "CFallow", cSettings: c),
         .target(
             name: "libfallow", dependencies: ["CFallow", "FallowClient", "FallowMemory", "FallowModel", "FallowWire"],
@@ -226,6 +231,7 @@ let package = Package(
             "FallowControlTests",
             ["FallowControl", "FallowModel", "FallowWire", log, httpTypes, hummingbird, "TestProcesses"]),
         tests("FallowHistoryTests", ["FallowHistory", "FallowModel", "FallowReporting", "FallowWire", grdb]),
+        tests("FallowDiagnosisTests", ["FallowDiagnosis", "FallowModel"]),
         tests("FallowReportingTests", ["FallowReporting", "FallowModel", "FallowWire"]),
         tests("FallowSlurmTests", ["FallowSlurm", "FallowModel", "FallowWire", "TestProcesses"]),
         tests(

@@ -1,7 +1,7 @@
 public import FallowConfiguration
 internal import FallowControl
 internal import FallowHost
-internal import FallowLocal
+public import FallowLocal
 internal import FallowModel
 internal import FallowWire
 internal import Glibc
@@ -23,7 +23,8 @@ public struct Agent: Sendable {
     /// Serves until the task is cancelled; then every lease ends, and our cgroups are removed.
     ///
     /// - Throws: what makes it impossible to begin: no rights, no cgroup controllers, a socket in use, an address that cannot be had.
-    public func run() async throws {
+    /// - Parameter manager: systemd, when it started this; the event loop itself gives it signs of life.
+    public func run(manager: ServiceManager? = nil) async throws {
         let name = settings.nodeName ?? NodeName(hostName())
         try makeFolders()
         let loop = try EventLoop()
@@ -77,6 +78,9 @@ public struct Agent: Sendable {
             "fallowd starts",
             metadata: ["node": "\(name)", "url": "\(agentURL)", "cores": "\(shell.policy.rules.cores)"])
 
+        if let manager, let period = manager.alivePeriod {
+            loop.after(.zero, repeating: period) { manager.alive() }
+        }
         let pool = BlockingPool(name: "fallow.loop", threads: 1, limit: 1)
         let closing = LoopDoor(loop, (shell, reports, harness))
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -99,12 +103,18 @@ public struct Agent: Sendable {
             group.addTask { await rdma.run() }
             group.addTask {
                 for await _ in listening { break }
+                // Both doors are open now; the loop says so, once it runs.
+                door.tell { _ in manager?.ready() }
                 await link.run(name: name, agentURL: agentURL)
             }
             // Whoever ends first ends all: a daemon without one of its parts is no daemon.
             do {
                 try await group.next()
             } catch is CancellationError {}
+            manager?.stopping()
+            // First nothing is granted any more, then the leases end, each with a word to its client.
+            try? await door.call { $0.isStopping = true }
+            await link.reportOnceMore(name: name, agentURL: agentURL)
             // What waits for jobs on other nodes is theirs again at once, and not when fallowctld finds this agent gone.
             if let elsewhere = try? await closing.call({ $0.0.jobMemory?.takeAll() ?? [] }) {
                 await JobMemory.end(elsewhere, broker)
@@ -116,6 +126,7 @@ public struct Agent: Sendable {
                 reports.close()
                 harness.close()
             }
+            await link.reportOnceMore(name: name, agentURL: agentURL)
             // What is being started makes cgroup folders: it comes first, and ends then.
             // Donors' memory has to be back, whoever still holds its file.
             for _ in 0..<200 where (try? await closing.call({ $0.0.unfinished })) ?? 0 > 0 {
@@ -127,6 +138,25 @@ public struct Agent: Sendable {
         }
         do { try tree.destroy() } catch { log.warning("cgroup folders stay behind", metadata: ["error": "\(error)"]) }
         log.notice("fallowd ended")
+    }
+
+    /// Ends what an agent that is gone has left: its leases and their cgroups, its sockets, its circuit breakers. Blocks for up to 3 s.
+    ///
+    /// - Throws: `pathInUse` when an agent serves here; what cannot be killed or removed.
+    public func cleanUp() throws {
+        let sockets = ["report.sock", "client.sock"].map { settings.runtimeDirectory + "/" + $0 }
+        if (try? LocalConnection.connect(path: sockets[1], type: .stream, timeout: .seconds(1))) != nil {
+            throw LocalError(.pathInUse, "an agent serves on \(sockets[1]): stop it first")
+        }
+        let tree = try CgroupTree(
+            path: settings.cgroupPath, mount: settings.cgroupMount,
+            share: settings.cgroupLowestWeight ? .lowest : .ordinary, logger: log)
+        clearLeftovers(tree)
+        try tree.destroy()
+        for path in sockets { removeFile(path) }
+        for file in filesInDirectory(settings.runtimeDirectory) where file.hasPrefix("breaker.") {
+            removeFile(settings.runtimeDirectory + "/" + file)
+        }
     }
 
     /// Kills what an earlier agent of this node started, and removes its folders.

@@ -20,6 +20,8 @@ final class ControllerLink: Sendable {
     private let changes: AsyncStream<Void>
     private let changed: AsyncStream<Void>.Continuation
     private let reachable = Atomic<Bool>(false)
+    private let startedAt = Timestamp.current()
+    private let sequence = Atomic<UInt64>(0)
 
     init(settings: Settings, door: LoopDoor<NodeShell>, client: SealedClient, log: Logger) {
         self.settings = settings
@@ -37,8 +39,6 @@ final class ControllerLink: Sendable {
 
     /// Reports until cancelled.
     func run(name: NodeName, agentURL: String) async {
-        let startedAt = Timestamp.current()
-        var sequence: UInt64 = 0
         var lastAnswer = ContinuousClock.now
         let ticker = Task { [changed, settings] in
             while !Task.isCancelled {
@@ -49,15 +49,16 @@ final class ControllerLink: Sendable {
         defer { ticker.cancel() }
         for await _ in changes {
             if Task.isCancelled { return }
-            sequence += 1
+            let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
             do {
-                try await exchange(name: name, sequence: sequence, startedAt: startedAt, agentURL: agentURL)
+                try await exchange(name: name, number: number, agentURL: agentURL)
                 lastAnswer = .now
                 if !reachable.exchange(true, ordering: .relaxed) {
                     log.info("the co-scheduler answers", metadata: ["url": "\(settings.controllerURL)"])
                 }
             } catch {
-                if reachable.exchange(false, ordering: .relaxed) || sequence == 1 {
+                if Task.isCancelled { return }
+                if reachable.exchange(false, ordering: .relaxed) || number == 1 {
                     log.warning("the co-scheduler does not answer", metadata: ["error": "\(error)"])
                 }
                 if ContinuousClock.now - lastAnswer > settings.graceLost {
@@ -73,16 +74,25 @@ final class ControllerLink: Sendable {
         }
     }
 
+    /// A report in the agent's last moments, when the task is cancelled already. Waits for its answer, a second at most.
+    func reportOnceMore(name: NodeName, agentURL: String) async {
+        guard isReachable else { return }
+        let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
+        await Task.detached {
+            try? await self.exchange(name: name, number: number, agentURL: agentURL, patience: .seconds(1))
+        }.value
+    }
+
     private func exchange(
-        name: NodeName, sequence: UInt64, startedAt: Timestamp, agentURL: String
+        name: NodeName, number: UInt64, agentURL: String, patience: Duration = .seconds(3)
     ) async throws {
-        let instance = instance
+        let (instance, startedAt) = (instance, startedAt)
         let report = try await door.call {
-            $0.report(instance: instance, sequence: sequence, startedAt: startedAt, agentURL: agentURL)
+            $0.report(instance: instance, sequence: number, startedAt: startedAt, agentURL: agentURL)
         }
         let instructions: NodeInstructions = try await client.send(
             .post, settings.controllerURL, "/v1/nodes/\(SealedClient.escape(name.text))/report", body: report,
-            timeout: .seconds(3))
+            timeout: patience)
         try await door.call { $0.on(instructions, answering: report) }
     }
 }

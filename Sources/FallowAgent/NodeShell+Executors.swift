@@ -58,6 +58,7 @@ extension NodeShell {
         guard grant.node == name else {
             throw WireError(.refused, "the grant is for node \(grant.node), this is \(name)")
         }
+        guard !isStopping else { throw WireError(.unavailable, "\(name): \(Self.stopping)") }
         guard grant.obeyBefore > now else { throw WireError(.refused, "the grant is too old") }
         guard obeyed[grant.leaseID] == nil else { throw WireError(.conflict, "the grant was obeyed before") }
         guard grant.user != .root else { throw WireError(.refused, "root leases nothing") }

@@ -5,6 +5,9 @@ internal import Glibc
 internal import Logging
 
 extension NodeShell {
+    /// Why nothing is granted in an agent's last moments.
+    static let stopping = "its agent is being stopped"
+
     /// Measures every job and every lease, and lets the ledger and the policy know.
     func sample(now: Timestamp) {
         ledger.advance(to: now, as: policy)
@@ -26,9 +29,9 @@ extension NodeShell {
         return NodeReport(
             node: name, agentURL: agentURL, version: fallowVersion, instance: instance, sequence: sequence, at: now,
             instanceStartedAt: startedAt, cores: policy.rules.cores, memory: policy.rules.memory,
-            offer: policy.offer(at: now),
-            memoryPools: access(settings.donorPath, X_OK) == 0 ? policy.memoryPools(at: now) : nil,
-            withheldReason: policy.standstill(at: now), switches: policy.rules.switches,
+            offer: isStopping ? Offer(cores: 0, memory: .zero) : policy.offer(at: now),
+            memoryPools: !isStopping && access(settings.donorPath, X_OK) == 0 ? policy.memoryPools(at: now) : nil,
+            withheldReason: isStopping ? Self.stopping : policy.standstill(at: now), switches: policy.rules.switches,
             integrals: ledger.integrals, jobs: ledger.jobs.values.sorted { $0.jobID < $1.jobID },
             leases: executors.values.map(\.report).sorted { $0.leaseID.number < $1.leaseID.number },
             ended: Array(outbox.ended.prefix(500)), reclaims: Array(outbox.reclaims.prefix(500)))

@@ -40,6 +40,8 @@ final class NodeShell {
     var jobMemory: JobMemory?
     /// How executors are reached over RDMA; nil: they are not.
     var rdma: RDMAOffer?
+    /// The agent ends: nothing is granted any more.
+    var isStopping = false
     /// Called when something happened that the co-scheduler should hear of soon.
     var onChange: () -> Void = {}
     /// Called with each lease that ended, whoever its client is.

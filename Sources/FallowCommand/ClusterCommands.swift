@@ -90,14 +90,15 @@ struct LeasesCommand: AsyncParsableCommand {
             let now = Timestamp.current()
             for lease in leases {
                 table.add(
-                    "\(lease.leaseID)", lease.kind.rawValue, userName(lease.user), "\(lease.node)", "\(lease.cpus)",
+                    "\(lease.leaseID)", lease.kind == .memory ? "mem" : "func", userName(lease.user), "\(lease.node)",
+                    "\(lease.cpus)",
                     "\(lease.memory)",
                     lease.beneath.map { "\($0)" } ?? "-",
                     lease.endedAt == nil
                         ? clockText(seconds: (lease.termEnds - now).inSeconds)
                         : lease.reason?.rawValue ?? "ended", lease.kind == .memory ? "-" : lease.libraryName)
             }
-            return table.text
+            return table.text(within: 80, cutting: ["USER", "NODE", "LEFT", "LIBRARY"])
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FallowConfiguration
 internal import FallowControl
+internal import FallowDiagnosis
 internal import FallowModel
 internal import FallowReporting
 internal import FallowWire
@@ -30,11 +31,7 @@ struct DoctorCommand: AsyncParsableCommand {
         if showConfig { return try common.show(Self.shown(loaded), text: Self.configurationText) }
         let findings = await Checkup(settings: loaded.settings, common: common).findings()
         try common.show(findings, text: Self.text)
-        switch findings.map(\.grade).max() {
-        case .broken: throw ExitCode(2)
-        case .warning: throw ExitCode(1)
-        default: break
-        }
+        guard findings.exitStatus == 0 else { throw ExitCode(findings.exitStatus) }
     }
 
     private struct Shown: Encodable {
@@ -58,27 +55,5 @@ struct DoctorCommand: AsyncParsableCommand {
             let mend = finding.mend.map { "        mend: \($0)\n" } ?? ""
             return "\(finding.grade.word)  \(finding.subject): \(finding.sentence)\n\(mend)"
         }.joined()
-    }
-}
-
-/// One thing that doctor looked at.
-struct Finding: Encodable {
-    enum Grade: String, Encodable, Comparable {
-        case good, warning, broken
-        var word: String { ["good": "ok    ", "warning": "warn  ", "broken": "BROKEN"][rawValue]! }
-        private var rank: Int { [.good: 0, .warning: 1, .broken: 2][self]! }
-        static func < (a: Grade, b: Grade) -> Bool { a.rank < b.rank }
-    }
-    var grade: Grade
-    var subject: String
-    var sentence: String
-    /// The command or the line that mends it.
-    var mend: String?
-
-    init(_ grade: Grade, _ subject: String, _ sentence: String, mend: String? = nil) {
-        self.grade = grade
-        self.subject = subject
-        self.sentence = sentence
-        self.mend = mend
     }
 }

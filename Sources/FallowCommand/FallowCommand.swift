@@ -7,7 +7,8 @@ public struct FallowCommand: AsyncParsableCommand {
         version: "fallow \(fallowVersion)",
         subcommands: [
             StatusCommand.self, NodesCommand.self, JobsCommand.self, LeasesCommand.self, InvokeCommand.self,
-            RunCommand.self, ReportCommand.self, EnableCommand.self, DisableCommand.self, DoctorCommand.self,
+            RunCommand.self, TopCommand.self, ReportCommand.self, EnableCommand.self, DisableCommand.self,
+            DoctorCommand.self,
         ])
 
     public init() {}

@@ -1,4 +1,5 @@
 internal import FallowConfiguration
+internal import FallowDiagnosis
 internal import TransportVerbs
 
 #if canImport(FoundationEssentials)

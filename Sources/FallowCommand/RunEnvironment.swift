@@ -71,7 +71,7 @@ enum PreloadLibrary {
         let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let program = length > 0 ? String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self) : ""
         let folder = program.split(separator: "/").dropLast().map { "/\($0)" }.joined()
-        var candidates = ["\(folder)/../lib/libfallow-preload.so", "\(folder)/../../pager/libfallow-preload.so"]
+        var candidates = ["lib/fallow", "lib", "../pager"].map { "\(folder)/../\($0)/libfallow-preload.so" }
         if let named = environment["FALLOW_PRELOAD_LIBRARY"] { candidates = [named] }
         for candidate in candidates where access(candidate, R_OK) == 0 {
             guard let full = realpath(candidate, nil) else { continue }
@@ -80,6 +80,6 @@ enum PreloadLibrary {
         }
         throw RunRefusal(
             RunRefusal.notRunnable,
-            "libfallow-preload.so is not installed: it was looked for as \(candidates.joined(separator: " and "))")
+            "libfallow-preload.so is not installed: it was looked for as \(candidates.joined(separator: ", "))")
     }
 }

@@ -142,6 +142,7 @@ extension ConfigurationKey {
                 return true
             }),
         seconds("slurm.poll_interval", "seconds between fallowctld's questions to slurmctld", \.slurmPollInterval),
+        text("slurm.reader_path", "the fallow-slurm-reader program, built for one release of Slurm", \.slurmReaderPath),
     ]
 }
 

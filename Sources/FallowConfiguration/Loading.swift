@@ -21,15 +21,30 @@ public struct LoadedSettings: Sendable {
     /// The file that is read when nothing else is said.
     public static let standardPath = "/etc/fallow/fallow.yaml"
 
-    /// Reads the settings: defaults, then the file, then the environment.
+    /// What the package says of itself, such as where its programs are: `share/fallow/fallow.yaml` beside the `bin` or `sbin` that
+    /// this program lies in. Nil: it is not installed.
+    public static var vendorPath: String? {
+        let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        let folder = program.deletingLastPathComponent()
+        guard ["bin", "sbin"].contains(folder.lastPathComponent) else { return nil }
+        let path = folder.deletingLastPathComponent().appending(path: "share/fallow/fallow.yaml")
+            .path(percentEncoded: false)
+        return FileManager.default.fileExists(atPath: path) ? path : nil
+    }
+
+    /// Reads the settings: defaults, then what the package says, then the site's file, then the environment.
     ///
     /// - Parameters:
-    ///   - path: the file; nil: `$FALLOW_CONFIG`, else `standardPath` if it exists.
+    ///   - path: the site's file; nil: `$FALLOW_CONFIG`, else `standardPath` if it exists.
+    ///   - vendor: the package's file; nil: there is none.
     ///   - environment: usually the process's own.
     /// - Throws: `ConfigurationError`: the named file is missing or no YAML, a key is unknown, a value is no good.
-    public static func load(path: String?, environment: [String: String]) throws(ConfigurationError) -> LoadedSettings {
+    public static func load(
+        path: String?, environment: [String: String], vendor: String? = vendorPath
+    ) throws(ConfigurationError) -> LoadedSettings {
         var loaded = LoadedSettings(settings: Settings(), origins: [:])
         for key in ConfigurationKey.all { loaded.origins[key.name] = "default" }
+        if let vendor { try loaded.apply(file: vendor) }
         let named = path ?? environment["FALLOW_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         if let named {
             try loaded.apply(file: named)

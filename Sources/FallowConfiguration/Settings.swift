@@ -72,6 +72,7 @@ public struct Settings: Sendable, Equatable {
     public var donorHugePages = HugePageUse.auto
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
+    public var slurmReaderPath = "/usr/libexec/fallow/fallow-slurm-reader"
 
     public init() {}
 }

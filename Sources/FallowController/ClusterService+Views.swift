@@ -32,7 +32,7 @@ extension ClusterService {
             allocatedCores: views.reduce(0) { $0 + $1.allocatedCores },
             leasedCores: views.reduce(0) { $0 + $1.leasedCores },
             offeredCores: views.reduce(0) { $0 + $1.offer.cores }, leases: policy.leases.count,
-            slurmAnswers: slurmAnswers)
+            slurmAnswers: slurmAnswers, at: .now)
     }
 
     func nodes() -> [NodeView] { policy.nodeViews(now: .now) }

@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import FallowControl
+public import FallowLocal
 internal import FallowWire
 internal import Glibc
 internal import Logging
@@ -15,12 +16,13 @@ extension Controller {
     ///
     /// The URL it is reached at stands in `<state_directory>/fallowctld.url` meanwhile.
     /// - Throws: as `run`.
-    public func runUntilSignalled() async throws {
+    public func runUntilSignalled(manager: ServiceManager? = nil) async throws {
         let file = urlFile
         let logger = logger
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                try await run { url in
+                try await run(manager: manager) { url in
+                    manager?.ready()
                     logger.notice("listening on \(url)")
                     do {
                         try Data((url + "\n").utf8).write(to: URL(filePath: file), options: .atomic)
@@ -32,6 +34,7 @@ extension Controller {
             group.addTask {
                 guard let signal = await StopSignal.wait() else { return }
                 logger.notice("\(signal): stopping")
+                manager?.stopping()
                 // Whatever hangs then, the process does not.
                 DispatchQueue.global().asyncAfter(deadline: .now() + 4.5) { _exit(1) }
             }

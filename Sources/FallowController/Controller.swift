@@ -1,6 +1,7 @@
 public import FallowConfiguration
 internal import FallowControl
 internal import FallowHistory
+public import FallowLocal
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowSlurm
@@ -13,27 +14,24 @@ public struct Controller: Sendable {
     public static let version = "0.1.0"
     private let settings: Settings
     let logger: Logger
-    private let slurmReader: String?
 
-    /// - Parameter slurmReader: the program that becomes libslurm's process when started with `--slurm-reader`;
-    ///   nil: Slurm is not asked.
-    public init(settings: Settings, logger: Logger, slurmReader: String? = "/proc/self/exe") {
+    public init(settings: Settings, logger: Logger) {
         self.settings = settings
         self.logger = logger
-        self.slurmReader = slurmReader
     }
 
     /// Where the daemon writes its URL.
     var urlFile: String { settings.stateDirectory + "/fallowctld.url" }
 
-    /// Becomes the process that talks to libslurm.
-    public static func runSlurmReader() -> Never { SlurmReaderChild.run() }
-
     /// Serves until the task is cancelled.
     ///
-    /// - Parameter onListening: called once with the URL that it is reached at.
+    /// - Parameters:
+    ///   - manager: systemd, when it started this; placing leases gives it signs of life.
+    ///   - onListening: called once with the URL that it is reached at.
     /// - Throws: what keeps it from starting: the address, the history, the configuration; each a sentence.
-    public func run(onListening: @escaping @Sendable (String) async -> Void) async throws {
+    public func run(
+        manager: ServiceManager? = nil, onListening: @escaping @Sendable (String) async -> Void
+    ) async throws {
         guard settings.trustedUsers.contains(UserID(getuid())) else {
             throw WireError(
                 .refused, "this runs as uid \(getuid()), which is none of munge.trusted_uids: no agent would believe it"
@@ -59,14 +57,13 @@ public struct Controller: Sendable {
             group.addTask {
                 try await server.run { port in await onListening(url(server.host, port)) }
             }
-            group.addTask { try await tick(service) }
+            group.addTask { try await tick(service, manager) }
             group.addTask { try await prune(ledger) }
             group.addTask { try await flush(ledger) }
-            if let slurmReader {
-                let poller = SlurmPoller(
-                    service: service, program: slurmReader, interval: settings.slurmPollInterval, logger: logger)
-                group.addTask { try await poller.run() }
-            }
+            let poller = SlurmPoller(
+                service: service, program: settings.slurmReaderPath, interval: settings.slurmPollInterval,
+                logger: logger)
+            group.addTask { try await poller.run() }
             do {
                 _ = try await group.next()
             } catch is CancellationError {
@@ -80,11 +77,16 @@ public struct Controller: Sendable {
         await ledger.settleAll()
     }
 
-    private func tick(_ service: ClusterService) async throws {
+    private func tick(_ service: ClusterService, _ manager: ServiceManager?) async throws {
+        var aliveAt = ContinuousClock.now
         do {
             while true {
                 try await Task.sleep(for: .milliseconds(250))
                 await service.tick()
+                if let manager, let period = manager.alivePeriod, ContinuousClock.now - aliveAt >= period {
+                    manager.alive()
+                    aliveAt = .now
+                }
             }
         } catch {
             // Who waits for capacity must not hold up the stop.

@@ -18,8 +18,36 @@ public struct Table {
     /// The whole table, with a newline at its end.
     public var text: String {
         let lines = [columns.map(\.title)] + rows
-        let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        return lines.map { line in
+        return Self.text(lines, columns, widths: widths(lines))
+    }
+
+    /// The whole table in at most `limit` columns of text, as far as cutting cells of the columns with these titles, the widest first,
+    /// makes it so. Titles stay whole; a cell that was cut ends with `~`.
+    public func text(within limit: Int, cutting titles: [String]) -> String {
+        var lines = [columns.map(\.title)] + rows
+        var widths = widths(lines)
+        let mayCut = columns.indices.filter { titles.contains(columns[$0].title) }
+        while widths.reduce(2 * (widths.count - 1), +) > limit,
+            let widest = mayCut.filter({ widths[$0] > columns[$0].title.count }).max(by: { widths[$0] < widths[$1] })
+        {
+            widths[widest] -= 1
+        }
+        for line in lines.indices {
+            for column in columns.indices where lines[line][column].count > widths[column] {
+                lines[line][column] = lines[line][column].prefix(max(0, widths[column] - 1)) + "~"
+            }
+        }
+        return Self.text(lines, columns, widths: widths)
+    }
+
+    private func widths(_ lines: [[String]]) -> [Int] {
+        columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    }
+
+    private static func text(
+        _ lines: [[String]], _ columns: [(title: String, side: Side)], widths: [Int]
+    ) -> String {
+        lines.map { line in
             let cells = line.indices.map { column in
                 let padding = String(repeating: " ", count: widths[column] - line[column].count)
                 return columns[column].side == .left ? line[column] + padding : padding + line[column]

@@ -14,9 +14,6 @@ struct SlurmReply: Codable {
 
 /// The process that talks to libslurm, so that its stalls and its `exit` are not ours.
 public enum SlurmReaderChild {
-    /// The argument that makes a program be this process.
-    public static let argument = "--slurm-reader"
-
     /// Answers each line on standard input with a snapshot, and ends when standard input does.
     public static func run() -> Never {
         signal(SIGPIPE, SIG_DFL)

@@ -17,9 +17,8 @@ public final class SlurmReaderProcess {
     private var buffer: [UInt8] = []
     private static let largestReply = 256 << 20
 
-    /// - Parameters:
-    ///   - program: an executable that calls `SlurmReaderChild.run` when told by `arguments`; usually `/proc/self/exe`.
-    public init(program: String, arguments: [String] = [SlurmReaderChild.argument]) {
+    /// - Parameter program: an executable that calls `SlurmReaderChild.run`: fallow-slurm-reader.
+    public init(program: String, arguments: [String] = []) {
         self.program = program
         self.arguments = arguments
     }

@@ -104,10 +104,14 @@ public struct ClusterStatus: Codable, Sendable {
     public var offeredCores: Int
     public var leases: Int
     public var slurmAnswers: Bool
+    /// When this was said, by fallowctld's clock; absent in JSON: not known.
+    public var at: Timestamp?
     public init(
         cluster: String, version: String, startedAt: Timestamp, nodesReporting: Int, nodesSilent: Int, cores: Int,
-        allocatedCores: Int, leasedCores: Int, offeredCores: Int, leases: Int, slurmAnswers: Bool
+        allocatedCores: Int, leasedCores: Int, offeredCores: Int, leases: Int, slurmAnswers: Bool,
+        at: Timestamp? = nil
     ) {
+        self.at = at
         self.cluster = cluster
         self.version = version
         self.startedAt = startedAt

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FallowConfiguration
 import FallowController
+import FallowLocal
 import Glibc
 import Logging
 
@@ -19,11 +20,7 @@ struct Fallowctld: AsyncParsableCommand {
     @Flag(help: "Check the configuration and stop.")
     var check = false
 
-    @Flag(help: .private)
-    var slurmReader = false
-
     func run() async throws {
-        if slurmReader { Controller.runSlurmReader() }
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var environment: [String: String] = [:]
         var entry = environ
@@ -38,7 +35,8 @@ struct Fallowctld: AsyncParsableCommand {
                 print("the configuration is good")
                 return
             }
-            try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld")).runUntilSignalled()
+            try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld"))
+                .runUntilSignalled(manager: ServiceManager(environment: environment))
         } catch {
             let sentence = Array("fallowctld: \(error)\n".utf8)
             _ = write(STDERR_FILENO, sentence, sentence.count)

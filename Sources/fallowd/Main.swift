@@ -2,6 +2,7 @@ import ArgumentParser
 import FallowAgent
 import FallowConfiguration
 import FallowControl
+import FallowLocal
 import Logging
 
 #if canImport(FoundationEssentials)
@@ -21,6 +22,8 @@ struct Fallowd: AsyncParsableCommand {
     var config: String?
     @Flag(help: "Check the configuration and end.")
     var check = false
+    @Flag(help: "End what an agent that is gone has left, its leases, cgroups and sockets, and end.")
+    var cleanUp = false
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
@@ -34,7 +37,14 @@ struct Fallowd: AsyncParsableCommand {
         var log = Logger(label: "fallowd")
         log.logLevel = level
         let agent = Agent(settings: loaded.settings, log: log)
-        let work = Task { try await agent.run() }
+        if cleanUp {
+            do { return try agent.cleanUp() } catch {
+                log.error("what was left stays: \(error)")
+                throw ExitCode.failure
+            }
+        }
+        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+        let work = Task { try await agent.run(manager: manager) }
         let stop = Task {
             if let signal = await StopSignal.wait() { log.notice("\(signal): stopping") }
             work.cancel()

@@ -418,7 +418,8 @@ def check_rooms(block, _):
 
 
 def check_installed(block, _):
-    recipe = read("Makefile").split("\ninstall:")[1].split("\n\n")[0] + read(".ci/install-site")
+    recipe = read("Makefile").split("\ninstall-tree:")[1].split("\n\n")[0] + read(".ci/install-site") + read(
+        ".ci/install-vendor")
     for name in (Path(p).name for row in block.rows for p in code(row[0])):
         if not re.search(r"/" + re.escape(name) + r"(?![\w.])", recipe):
             raise Wrong(f"make install does not install {name}")
@@ -442,7 +443,7 @@ def do_config(block):
                 raise Wrong(done.stderr)
     elif words[0] == "plugstack":
         known = read("slurm-plugin/README.md") if (TREE / "slurm-plugin/README.md").exists() else ""
-        known += read(".ci/install-site") + "include plugstack.conf.d/*.conf"
+        known += read(".ci/install-vendor") + "include plugstack.conf.d/*.conf"
         if block.text.strip() not in known:
             raise Wrong(f"'{block.text.strip()}' is not what is installed")
     elif words[0] == "unit":

@@ -38,7 +38,8 @@ clean_up() {
 	for job in $(jobs -p); do kill "$job" 2>/dev/null; done
 	[ ! -f "$work/lab/lab" ] || "$tree/lab/cluster" down "$work/lab" >"$work/down" 2>&1 || { cat "$work/down"; failed=$((failed + 1)); }
 	wait 2>/dev/null
-	rm -rf "$work"
+	# A script may have mounted something below: what lies on other file systems is not ours to remove.
+	rm -rf --one-file-system "$work"
 }
 
 start_lab() {

@@ -14,7 +14,7 @@ copy_programs() {
 		cp "$(plugin)" "$state/bin/spank_fallow.so"
 	fi
 	[ "$with_daemons" = 1 ] || return 0
-	for program in fallow fallowd fallowctld fallow-executor fallow-donor; do
+	for program in fallow fallowd fallowctld fallow-executor fallow-donor fallow-slurm-reader; do
 		[ -x "$(bin)/$program" ] || fail "there is no $(bin)/$program; 'make build' builds it, FALLOW_BIN names another folder"
 	done
 	mkdir "$state/lib"
@@ -22,12 +22,12 @@ copy_programs() {
 	# What `fallow run` puts before programs; without it nothing else is missing.
 	[ ! -f "$tree/.build/pager/libfallow-preload.so" ] || install -m 755 "$tree/.build/pager/libfallow-preload.so" "$state/lib"
 	if [ "$link_programs" = 1 ]; then
-		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor} "$state/bin/"
+		ln -s "$(realpath "$(bin)")"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor,fallow-slurm-reader} "$state/bin/"
 		ln -s "$(realpath "$(bin)")/libfallow-c.so" "$state/lib/libfallow.so.0"
 		stage "programs: linked to $(bin)"
 		return 0
 	fi
-	cp --reflink=auto "$(bin)"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor} "$state/bin/"
+	cp --reflink=auto "$(bin)"/{fallow,fallowd,fallowctld,fallow-executor,fallow-donor,fallow-slurm-reader} "$state/bin/"
 	cp "$(bin)/libfallow-c.so" "$state/lib/libfallow.so.0"
 	chmod 755 "$state/bin"/* "$state/lib/libfallow.so.0"
 	stage "programs: copied from $(bin)"
@@ -66,6 +66,7 @@ lend.window: 3
 lease.grace_lost: 8
 executor.path: $state/bin/fallow-executor
 donor.path: $state/bin/fallow-donor
+slurm.reader_path: $state/bin/fallow-slurm-reader
 donor.size: 64M
 lend.unallocated_headroom: 64M
 slurm.poll_interval: 1

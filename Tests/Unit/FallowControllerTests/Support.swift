@@ -42,12 +42,13 @@ final class Daemons: Sendable {
             ])
         let munge = munge
         try await eventually("munged starts") { (try? await munge.encode(Data(), restrictTo: nil)) != nil }
+        let products = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().path
         try Data(
             """
             controller: {listen: "127.0.0.1:0"}
             state_directory: \(folder)/state
             munge: {socket: \(folder)/munge.sock}
-            slurm: {poll_interval: 0.5}
+            slurm: {poll_interval: 0.5, reader_path: "\(products)/fallow-slurm-reader"}
             lease: {per_user: 3}
             """.utf8
         ).write(to: URL(filePath: folder + "/fallow.yaml"))

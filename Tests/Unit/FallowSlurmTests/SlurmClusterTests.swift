@@ -10,7 +10,7 @@ import Testing
 private struct Cluster {
     let folder: String
     var configuration: String { folder + "/etc/slurm.conf" }
-    var reader: URL { productsFolder.appending(path: "fallowctld") }
+    var reader: URL { productsFolder.appending(path: "fallow-slurm-reader") }
 
     private var productsFolder: URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -73,7 +73,7 @@ private struct Cluster {
     @Test func withoutConfigurationTheReadersLastWordsAreTheError() throws {
         setenv("SLURM_CONF", "/nonexistent/slurm.conf", 1)
         defer { unsetenv("SLURM_CONF") }
-        let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallowctld")
+        let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallow-slurm-reader")
         let process = SlurmReaderProcess(program: program.path)
         for _ in 0..<2 {
             let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(2)) }
