@@ -18,7 +18,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate install uninstall \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate screenshots install uninstall \
 	format lint docs clean
 
 help: ## list the targets
@@ -75,6 +75,9 @@ bench-rdma: build ## the row of RDMA verbs alone: on RDMA devices, or in the gue
 
 gate: build ## what one hot invocation executes, beside what is stored
 	@Tests/run gate
+
+screenshots: build ## the pictures of the web page in docs/screenshots; needs root and chromium
+	@lab/screenshots
 
 install: build ## install to DESTDIR and prefix
 	install -D -s -m 755 -t $(DESTDIR)$(bindir) $(RELEASE)/fallow

@@ -4,6 +4,7 @@ internal import FallowHistory
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowSlurm
+internal import FallowWeb
 internal import FallowWire
 internal import Glibc
 public import Logging
@@ -52,14 +53,19 @@ public struct Controller: Sendable {
         let service = ClusterService(
             policy: policy, switches: try history.switches(), ledger: ledger,
             instance: UInt64.random(in: 1 ... .max), logger: logger)
-        let router = ControlServer.makeRouter(SealMiddleware(munge: munge, trustedUsers: settings.trustedUsers))
-        Routes(service: service, settings: settings, munge: munge, ledger: ledger).add(to: router)
+        let router = ControlServer.makeRouter(
+            SealMiddleware(munge: munge, trustedUsers: settings.trustedUsers, openPrefix: WebPages.prefix))
+        let page = try WebPages(
+            source: ClusterSource(service: service, ledger: ledger, settings: settings), settings: .init(settings))
+        if !page.hasCharts { logger.notice("the page has no charts: there is no \(settings.chartLibrary)") }
+        Routes(service: service, settings: settings, munge: munge, ledger: ledger, page: page).add(to: router)
         let server = try ControlServer(listen: settings.controllerListen, router: router, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await server.run { port in await onListening(url(server.host, port)) }
             }
-            group.addTask { try await tick(service) }
+            group.addTask { try await tick(service, page) }
+            group.addTask { try await page.run() }
             group.addTask { try await prune(ledger) }
             group.addTask { try await flush(ledger) }
             if let slurmReader {
@@ -72,6 +78,7 @@ public struct Controller: Sendable {
             } catch is CancellationError {
             }
             await service.stop()
+            await page.close()
             group.cancelAll()
             while let result = await group.nextResult() {
                 if case .failure(let error) = result, !(error is CancellationError) { throw error }
@@ -80,15 +87,16 @@ public struct Controller: Sendable {
         await ledger.settleAll()
     }
 
-    private func tick(_ service: ClusterService) async throws {
+    private func tick(_ service: ClusterService, _ page: WebPages) async throws {
         do {
             while true {
                 try await Task.sleep(for: .milliseconds(250))
                 await service.tick()
             }
         } catch {
-            // Who waits for capacity must not hold up the stop.
+            // Who waits for capacity, or looks at the page, must not hold up the stop.
             await service.stop()
+            await page.close()
             throw error
         }
     }
