@@ -33,8 +33,10 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 /// A room of the control plane whose insides its tests look into (`@testable`). The data plane, and what programs of
 /// others link, is compiled without: a testable class cannot be taken as final. Its tests use `package` names.
-func testableRoom(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift + [.unsafeFlags(["-enable-testing"])])
+func testableRoom(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources,
+        swiftSettings: swift + [.unsafeFlags(["-enable-testing"])])
 }
 /// A program carries the Swift runtime in it. Not by --static-swift-stdlib: that is for whole builds, and the tests, which
 /// come out of the same one, need the dynamic runtime. No test may depend on a program: it would be linked like one.
@@ -137,14 +139,14 @@ let package = Package(
                 "FallowConfiguration", "FallowTransport", "TransportShm", "TransportVerbs", "CFallowReport", "CLinux",
                 "FallowDigest", log, hummingbird,
             ]),
-        .target(
-            name: "FallowWeb",
-            dependencies: [
-                "FallowModel", "FallowWire", "FallowControl", "FallowReporting", nioCore, httpTypes, hummingbird, mustache,
+        testableRoom(
+            "FallowWeb",
+            [
+                "FallowModel", "FallowWire", "FallowControl", "FallowReporting", nioCore, httpTypes, hummingbird,
+                mustache,
             ],
             // In the program itself: what it serves is what it was built with, wherever it is installed.
-            resources: [.embedInCode("Page")],
-            swiftSettings: swift + [.unsafeFlags(["-enable-testing"])]),
+            resources: [.embedInCode("Page")]),
         testableRoom(
             "FallowController",
             [

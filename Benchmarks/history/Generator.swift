@@ -42,6 +42,10 @@ struct Generator {
         var minutesLeft = 0
     }
 
+    private func isToCome(_ nanoseconds: Int64) -> Bool {
+        endMinute.map { nanoseconds / 60_000_000_000 >= $0 } ?? false
+    }
+
     /// Repeatable, and quick.
     private mutating func next(_ below: UInt64) -> UInt64 {
         random ^= random << 13
@@ -169,6 +173,7 @@ struct Generator {
                 let cores = Int(next(64)) + 1
                 let seconds = Double(next(20_000) + 60)
                 let end = Timestamp(nanosecondsSinceEpoch: (day * 86_400 + Int64(next(86_400))) * 1_000_000_000)
+                if isToCome(end.nanosecondsSinceEpoch) { continue }
                 let held = Double(cores) * seconds
                 let user = UserID(UInt32(1000 + number % 500))
                 let job = JobReport(
@@ -216,11 +221,12 @@ struct Generator {
 
     private mutating func writeLeases(_ db: Database, _ day: Int64) throws {
         let insert = try db.cachedStatement(
-            sql: "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)")
+            sql: "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, 'functions')")
         for node in 1...nodes {
             for _ in 0..<leasesPerNodeDay {
                 let start = (day * 86_400 + Int64(next(86_000))) * 1_000_000_000
                 let id = LeaseID(next(.max))
+                if isToCome(start + 200_000_000_000) { continue }
                 try insert.execute(
                     arguments: [
                         id.description, Int64(next(1 << 60)), Int64(1000 + next(300)), "node\(node)",

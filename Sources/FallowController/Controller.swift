@@ -54,7 +54,9 @@ public struct Controller: Sendable {
             policy: policy, switches: try history.switches(), ledger: ledger,
             instance: UInt64.random(in: 1 ... .max), logger: logger)
         let router = ControlServer.makeRouter(
-            SealMiddleware(munge: munge, trustedUsers: settings.trustedUsers, openPrefix: WebPages.prefix))
+            SealMiddleware(
+                munge: munge, trustedUsers: settings.trustedUsers, openPaths: ["/v1/health", "/metrics", "/"],
+                openPrefix: WebPages.prefix))
         let page = try WebPages(
             source: ClusterSource(service: service, ledger: ledger, settings: settings), settings: .init(settings))
         if !page.hasCharts { logger.notice("the page has no charts: there is no \(settings.chartLibrary)") }

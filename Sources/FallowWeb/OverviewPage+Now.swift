@@ -60,12 +60,6 @@ struct FiguresView: Sendable {
 
     /// `7.5`, `128`, `1,024`.
     static func text(_ value: Double) -> String {
-        let isWhole = value >= 100 || value == value.rounded()
-        let digits = Array(decimal(value, isWhole ? 0 : 1))
-        guard isWhole else { return String(digits) }
-        return String(
-            digits.enumerated().flatMap { index, digit in
-                index > 0 && (digits.count - index) % 3 == 0 ? [",", digit] : [digit]
-            })
+        Digits.grouped(decimal(value, value >= 100 || value == value.rounded() ? 0 : 1))
     }
 }

@@ -9,11 +9,11 @@ extension OverviewPage {
         if let total = report.total, report.nodeCount > 0 {
             hasReport = true
             nodeCount = report.nodeCount
-            coreHours = ReportText.hours(total.coreSeconds)
-            recoveredHours = ReportText.hours(total.recoveredCoreSeconds)
+            coreHours = Digits.hours(total.coreSeconds)
+            recoveredHours = Digits.hours(total.recoveredCoreSeconds)
             let span = max(1, (report.until - report.since).inSeconds)
-            recoveredWorth = decimal(total.recoveredCoreSeconds / span)
-            whiteHours = ReportText.hours(total.whiteCoreSeconds)
+            recoveredWorth = Digits.grouped(decimal(total.recoveredCoreSeconds / span))
+            whiteHours = Digits.hours(total.whiteCoreSeconds)
             whitePercent = Self.percent(total.whiteCoreSeconds, total.coreSeconds)
             parts = Self.coreParts(total)
             memoryParts = Self.memoryParts(total)
@@ -21,10 +21,10 @@ extension OverviewPage {
         nodeRows = report.nodes.map { node in
             let use = node.use
             return NodeRow(
-                name: node.node.text, all: ReportText.hours(use.coreSeconds),
-                used: ReportText.hours(use.usedCoreSeconds), unused: ReportText.hours(use.unusedCoreSeconds),
-                unallocated: ReportText.hours(use.unallocatedCoreSeconds), down: ReportText.hours(use.downCoreSeconds),
-                lent: ReportText.hours(use.lentCoreSeconds), recovered: ReportText.hours(use.recoveredCoreSeconds))
+                name: node.node.text, all: Digits.hours(use.coreSeconds),
+                used: Digits.hours(use.usedCoreSeconds), unused: Digits.hours(use.unusedCoreSeconds),
+                unallocated: Digits.hours(use.unallocatedCoreSeconds), down: Digits.hours(use.downCoreSeconds),
+                lent: Digits.hours(use.lentCoreSeconds), recovered: Digits.hours(use.recoveredCoreSeconds))
         }
         moreNodes =
             report.nodeCount > report.nodes.count && !report.nodes.isEmpty
@@ -40,7 +40,7 @@ extension OverviewPage {
         reasons = report.leases.map {
             let end = LeaseEnd(rawValue: $0.reason)
             return ReasonRow(
-                words: end?.words ?? $0.reason, count: $0.count, hours: ReportText.hours($0.coreSeconds),
+                words: end?.words ?? $0.reason, count: $0.count, hours: Digits.hours($0.coreSeconds),
                 revoked: end == .reclaimed || end == .withdrawn)
         }
         hasReasons = !reasons.isEmpty
@@ -83,7 +83,7 @@ extension OverviewPage {
     ) -> Part {
         let share = all > 0 ? min(1, value / all) : 0
         return Part(
-            kind: kind, name: name, hours: ReportText.hours(value), percent: percent(value, all),
+            kind: kind, name: name, hours: Digits.hours(value), percent: percent(value, all),
             width: (share * 1000).rounded() / 10, isOf: isOf)
     }
 
@@ -115,7 +115,7 @@ extension OverviewPage {
         let most = shares.map(\.coreSeconds).max() ?? 0
         return shares.prefix(10).map {
             ShareRow(
-                name: name($0.user), hours: ReportText.hours($0.coreSeconds),
+                name: name($0.user), hours: Digits.hours($0.coreSeconds),
                 width: most > 0 ? ($0.coreSeconds / most * 1000).rounded() / 10 : 0)
         }
     }
@@ -128,7 +128,8 @@ extension OverviewPage.JobRow {
         func text(_ column: JobColumn) -> String { column.text(job) { _ in user } }
         self.init(
             id: job.facts.jobID.number, name: job.facts.name, user: user, account: text(.account),
-            state: text(.state), isRunning: !job.ended, cores: job.cores, elapsed: text(.elapsed), held: text(.held),
+            state: text(.state), isRunning: !job.ended, cores: job.cores, elapsed: text(.elapsed),
+            held: Digits.grouped(text(.held)),
             efficiency: text(.efficiency), lent: text(.lent), memory: "\(text(.peak)) / \(text(.memory))")
     }
 }

@@ -34,7 +34,7 @@ another() { # NAME SETTING...
 	another=$!
 	within 10 test -s "$work/$name/fallowctld.url"
 }
-another empty
+another empty "controller.proxy_token_file: $work/proxy-token"
 lonely=$(cat "$work/empty/fallowctld.url") lonely_pid=$another
 
 proves 'with no node the page loads' browser open "$lonely/"
@@ -43,6 +43,9 @@ proves '... and says what to do' browser true 'document.getElementById("no-nodes
 proves '... and that slurmctld does not answer' browser true 'document.getElementById("slurm-silent").checkVisibility()'
 proves '... the cluster'\''s hostile name is text' browser true 'document.querySelector(".cluster").textContent === "<b>\"another\"</b>"'
 proves '... and nothing failed' browser clean
+# An operator: everything is private while slurmctld has not said what is.
+browser headers '{"X-Fallow-User": "root", "X-Fallow-Proxy-Token": "the-proxys-token-45678"}'
+browser open "$lonely/web/"
 browser true 'window.stayed = true'
 FALLOW_MUNGE_SOCKET=$FALLOW_MUNGE_SOCKET python3 "$here/programs/crowd.py" "$lonely" n 1000 12 >"$work/crowd" 2>&1 &
 crowd=$!
@@ -54,7 +57,7 @@ proves 'the page of 1,000 nodes loads whole' browser open "$lonely/web/?since=h6
 proves '... with the charts drawn' browser true '["capacity-chart", "gap-chart", "heat"].every((id) => !document.getElementById(id) || document.getElementById(id).checkVisibility()) && document.querySelector("#capacity-chart canvas").width > 500'
 proves '... the heat map has fewer rows than nodes' browser true 'fetch("series?since=h6").then((r) => r.json()).then((d) => d.rows.length === 200 && d.rows[0].name.includes("5 nodes"))'
 proves '... and nothing failed' browser clean
-proves '... others'\'' leases are not shown while PrivateData is not known' browser true 'document.getElementById("leases-hidden").checkVisibility() && !document.querySelector("#running tr") && parseInt(document.getElementById("lease-count").textContent) > 100' 5
+proves '... at most 100 leases are listed, and all are counted' browser true 'document.querySelectorAll("#running tr").length === 100 && parseInt(document.getElementById("lease-count").textContent) > 300' 5
 browser size 390 844 mobile
 browser open "$lonely/web/"
 proves 'on a telephone nothing is wider than the screen' fits
@@ -78,6 +81,9 @@ proves 'it prints' browser print "$work/page.pdf"
 proves '... and nothing failed' browser clean
 kill "$crowd" 2>/dev/null
 wait "$crowd" 2>/dev/null
+browser headers '{}'
+browser open "$lonely/web/"
+proves 'while slurmctld has not said what is private, readers see sums alone' browser true '!document.querySelector(".tile, #running tr") && !document.getElementById("heat") && document.getElementById("leases-hidden").checkVisibility() && document.getElementById("f-cores").textContent === "64,000"'
 
 viewers() { curl -sf -m 5 "$2/metrics" | grep -qx "fallow_page_viewers $1"; }
 proves 'fallowctld counts who looks' within 3 viewers 1 "$lonely"
@@ -109,6 +115,7 @@ proves '... and the page says that it is not live' browser true 'document.getEle
 another bare "controller.chart_library: /nonexistent/chart.js"
 proves 'without Chart.js the page says so' browser open "$(cat "$work/bare/fallowctld.url")/web/"
 proves '... and nothing failed' browser clean
+browser open 'about:blank'
 kill -TERM "$another"
 
 # The lab: real nodes, real jobs, real leases.

@@ -1,5 +1,5 @@
 // The charts that Chart.js draws: capacity over time, and how long gaps are.
-import { choose, clock, color, cores, day, moment, span } from "./format.js";
+import { choose, clock, color, cores, day, moment, roundMoments, span } from "./format.js";
 
 const drawn = new Map();
 
@@ -50,7 +50,8 @@ function capacity(data) {
 		label, data: points(values), backgroundColor: fill, borderWidth: 0, fill: true, stack: "all", pointRadius: 0,
 		pointHitRadius: 0, stepped: "before",
 	});
-	const long = times.length * data.stepSeconds > 2 * 86400;
+	const [first, last] = [times[0], times[times.length - 1]];
+	const marks = roundMoments(first, last, document.getElementById("capacity-chart").parentElement.clientWidth < 600 ? 4 : 8);
 	put("capacity-chart", {
 		type: "line",
 		data: {
@@ -66,9 +67,9 @@ function capacity(data) {
 			...common(), parsing: false, normalized: true,
 			scales: {
 				x: axis("", {
-					axis: { type: "linear", min: times[0], max: times[times.length - 1], grid: { display: false } },
-					ticks: { maxRotation: 0, autoSkipPadding: 24, callback: (value) => (long ? day(value) : clock(value)),
-						stepSize: long ? 86400 : 3600 * Math.max(1, Math.round((times.length * data.stepSeconds) / 3600 / 8)) },
+					axis: { type: "linear", min: first, max: last, grid: { display: false },
+						afterBuildTicks: (scale) => { scale.ticks = marks.moments.map((value) => ({ value })); } },
+					ticks: { maxRotation: 0, autoSkip: false, callback: (value) => (marks.hours >= 24 ? day(value) : clock(value)) },
 				}),
 				y: axis("cores", { axis: { stacked: true, min: 0 } }),
 			},

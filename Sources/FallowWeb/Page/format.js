@@ -10,6 +10,22 @@ export function span(seconds) {
 	return seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** Moments between two that a clock on the wall calls round: whole hours, or midnights. */
+export function roundMoments(from, to, count) {
+	const hours = [1, 2, 3, 6, 12, 24, 48, 96, 168].find((size) => (to - from) / 3600 / size <= count) ?? 336;
+	const at = new Date(from * 1000);
+	at.setMinutes(0, 0, 0);
+	if (hours >= 24) at.setHours(0);
+	else at.setHours(Math.ceil(at.getHours() / hours) * hours);
+	const moments = [];
+	while (at.getTime() / 1000 <= to) {
+		if (at.getTime() / 1000 >= from) moments.push(at.getTime() / 1000);
+		if (hours >= 24) at.setDate(at.getDate() + hours / 24);
+		else at.setHours(at.getHours() + hours);
+	}
+	return { hours, moments };
+}
+
 /** Time left, as `4:05` or `1:02:03`. */
 export function countdown(seconds) {
 	const left = Math.max(0, Math.round(seconds));
@@ -18,10 +34,11 @@ export function countdown(seconds) {
 	return `${hours ? `${hours}:${two(Math.floor(left / 60) % 60)}` : Math.floor(left / 60)}:${two(left % 60)}`;
 }
 
-const sameDay = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const otherDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const withSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const dayOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const format = (parts) => new Intl.DateTimeFormat(undefined, { hourCycle: "h23", ...parts });
+const sameDay = format({ hour: "2-digit", minute: "2-digit" });
+const otherDay = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const withSeconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const dayOnly = format({ weekday: "short", day: "numeric", month: "short" });
 
 export const moment = (seconds) => otherDay.format(new Date(seconds * 1000));
 export const clock = (seconds) => sameDay.format(new Date(seconds * 1000));

@@ -1,5 +1,5 @@
 // Nodes by time as a picture: a row a node, or a few neighbours where there are many.
-import { choose, color, moment } from "./format.js";
+import { choose, clock, color, day, moment, roundMoments } from "./format.js";
 
 const holder = document.getElementById("heat");
 
@@ -57,12 +57,12 @@ export function start(data) {
 		});
 		pen.fillStyle = color("muted");
 		pen.textBaseline = "alphabetic";
-		const texts = width < 500 ? 2 : 5;
-		for (let index = 0; index < texts; index += 1) {
-			const share = index / (texts - 1);
-			const text = moment(data.since + share * steps * data.stepSeconds);
+		const marks = roundMoments(data.since, data.since + steps * data.stepSeconds, width < 500 ? 4 : 8);
+		for (const at of marks.moments) {
+			const text = marks.hours >= 24 ? day(at) : clock(at);
 			const room = pen.measureText(text).width;
-			pen.fillText(text, margin + share * (width - margin) - share * room, height - 3);
+			const x = margin + ((at - data.since) / data.stepSeconds) * step;
+			pen.fillText(text, Math.min(Math.max(margin, x - room / 2), width - room), height - 3);
 		}
 		if (cursor) {
 			pen.strokeStyle = color("ink");

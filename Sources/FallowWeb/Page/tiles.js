@@ -59,7 +59,6 @@ function show(name) {
 		fact("held by no job", cores(node.free)), fact("on offer", cores(node.offered)), fact("memory leased", node.leasedMemory),
 		fact("tasks waited, last 10 s:", waits || "not measured"));
 	if (node.reason) details.append(element("span", "why", `lends nothing: ${node.reason}`));
-	details.hidden = false;
 }
 
 function focusOn(tile) {
@@ -93,6 +92,7 @@ export function update(now) {
 	group.classList.toggle("dense", group.children.length > LARGE);
 	if (group.firstElementChild && !group.querySelector("[tabindex='0']")) group.firstElementChild.tabIndex = 0;
 	document.getElementById("no-nodes")?.toggleAttribute("hidden", group.children.length > 0);
+	details.hidden = group.children.length === 0;
 	if (shown) show(shown);
 }
 

@@ -72,9 +72,9 @@ def report(number, turn):
     if held:
         jobs.append({
             "jobID": 40_000 + number, "user": user + number % 7, "cores": f"0-{held - 1}", "memory": held << 31, "serverless": "auto",
-            "firstSeenAt": started - 3_600_000_000_000, "measured": True, "heldCoreSeconds": held * elapsed,
-            "usedCoreSeconds": busy * elapsed, "lentCoreSeconds": 0, "heldByteSeconds": 0, "usedByteSeconds": 0, "lentByteSeconds": 0,
-            "peakMemory": held << 30, "lending": {"cores": max(0, held - int(busy) - 1), "memory": 1 << 32}})
+            "firstSeenAt": started - 3_600_000_000_000, "measured": True, "heldCoreSeconds": held * (3600 + elapsed),
+            "usedCoreSeconds": busy * (3600 + elapsed), "lentCoreSeconds": lent * (1800 + elapsed) if held == cores else 0,
+            "heldByteSeconds": (held << 31) * 3600, "usedByteSeconds": (held << 30) * 3600, "lentByteSeconds": 0, "peakMemory": held << 30, "lending": {"cores": max(0, held - int(busy) - 1), "memory": 1 << 32}})
     if lent:
         leases.append({
             "leaseID": f"{number:016x}", "user": user + number % 5, "cores": f"{cores - lent}-{cores - 1}", "memory": lent << 30,

@@ -98,11 +98,12 @@ import Testing
         let running = Task { try await hub.run() }
         try await Task.sleep(for: .milliseconds(60))
         #expect(source.state.withLock { $0.looks } == 0)
-        _ = try await hub.subscribe(.reader)
+        let (id, events) = try await hub.subscribe(.reader)
         for _ in 0..<200 where source.state.withLock({ $0.looks }) < 2 { try await Task.sleep(for: .milliseconds(10)) }
         #expect(source.state.withLock { $0.looks } >= 2)
         running.cancel()
         _ = await running.result
+        #expect(await drain(hub, id, events).count == 3)
     }
 
     @Test func oneAnswerServesManyAndErrorsAreForgotten() async throws {

@@ -52,6 +52,9 @@ import Testing
         #expect(figures.used == 3 && figures.held == 5 && figures.leased == 2 && figures.free == 1206)
         let text = FiguresView(figures)
         #expect(text.cores == "1,216" && text.used == "3" && text.free == "1,206")
+        #expect(
+            Digits.grouped("-1234.567") == "-1,234.567" && Digits.grouped("-123") == "-123"
+                && Digits.grouped("-") == "-")
         #expect(FiguresView.text(7.25) == "7.3" && FiguresView.text(1_234_567) == "1,234,567")
     }
 
