@@ -21,7 +21,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate install install-tree uninstall deb rpm \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -80,6 +80,9 @@ bench-rdma: build ## the row of RDMA verbs alone: on RDMA devices, or in the gue
 
 gate: build ## what one hot invocation executes, beside what is stored
 	@Tests/run gate
+
+screenshots: build ## the pictures of the web page in docs/screenshots; needs root and chromium
+	@lab/screenshots
 
 install: build ## install to DESTDIR and prefix
 	+@$(MAKE) --no-print-directory install-tree

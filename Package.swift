@@ -25,6 +25,7 @@ let configuration = Target.Dependency.product(name: "Configuration", package: "s
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -32,8 +33,10 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 /// A room of the control plane whose insides its tests look into (`@testable`). The data plane, and what programs of
 /// others link, is compiled without: a testable class cannot be taken as final. Its tests use `package` names.
-func testableRoom(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift + [.unsafeFlags(["-enable-testing"])])
+func testableRoom(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources,
+        swiftSettings: swift + [.unsafeFlags(["-enable-testing"])])
 }
 /// A program carries the Swift runtime in it. Not by --static-swift-stdlib: that is for whole builds, and the tests, which
 /// come out of the same one, need the dynamic runtime. No test may depend on a program: it would be linked like one.
@@ -69,6 +72,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -138,10 +142,18 @@ let package = Package(
                 "FallowDigest", log, hummingbird,
             ]),
         testableRoom(
+            "FallowWeb",
+            [
+                "FallowModel", "FallowWire", "FallowControl", "FallowReporting", nioCore, httpTypes, hummingbird,
+                mustache,
+            ],
+            // In the program itself: what it serves is what it was built with, wherever it is installed.
+            resources: [.embedInCode("Page")]),
+        testableRoom(
             "FallowController",
             [
                 "FallowModel", "FallowPolicy", "FallowWire", "FallowControl", "FallowHistory", "FallowReporting",
-                "FallowSlurm", "FallowConfiguration", "FallowLocal", log, hummingbird,
+                "FallowSlurm", "FallowConfiguration", "FallowLocal", "FallowWeb", log, hummingbird,
             ]),
         room(
             "FallowCommand",
@@ -238,8 +250,11 @@ let package = Package(
             "FallowControllerTests",
             [
                 "FallowController", "FallowConfiguration", "FallowControl", "FallowHistory", "FallowModel",
-                "FallowPolicy", "FallowReporting", "FallowWire", log, yams, "TestProcesses",
+                "FallowPolicy", "FallowReporting", "FallowWeb", "FallowWire", log, yams, "TestProcesses",
             ]),
+        tests(
+            "FallowWebTests",
+            ["FallowWeb", "FallowControl", "FallowModel", "FallowReporting", "FallowWire", nioCore, httpTypes]),
         tests("FallowDigestTests", ["FallowDigest"]),
         tests("FallowWireTests", ["FallowWire", "FallowModel"]),
         tests(

@@ -15,11 +15,24 @@ struct Generator {
     static let cores = 128
     private var random: UInt64 = 0x9e37_79b9_7f4a_7c15
     /// The first day, since 1970.
-    let firstDay: Int64 = 20_500
+    let firstDay: Int64
+    /// Minutes since 1970 from which on nothing is known; nil: the last day is whole.
+    let endMinute: Int64?
 
     init(nodes: Int, days: Int) {
         self.nodes = nodes
         self.days = days
+        firstDay = 20_500
+        endMinute = nil
+    }
+
+    /// A history that ends at a moment, for pictures: quiet at night and on weekends, and lending when there is room.
+    init(nodes: Int, days: Int, until: Timestamp) {
+        self.nodes = nodes
+        self.days = days
+        let minute = until.nanosecondsSinceEpoch / 60_000_000_000
+        endMinute = minute
+        firstDay = minute / 1440 - Int64(days) + 1
     }
 
     private struct Node {
@@ -27,6 +40,10 @@ struct Generator {
         var busyPercent: UInt64 = 80
         var memoryMebibytes: Int64 = 0
         var minutesLeft = 0
+    }
+
+    private func isToCome(_ nanoseconds: Int64) -> Bool {
+        endMinute.map { nanoseconds / 60_000_000_000 >= $0 } ?? false
     }
 
     /// Repeatable, and quick.
@@ -71,7 +88,14 @@ struct Generator {
             for node in 0..<nodes {
                 var steps: [NodeUse] = []
                 steps.reserveCapacity(60)
-                for _ in 0..<60 { steps.append(minute(&states[node])) }
+                for minute in 0..<60 as Range<Int64> {
+                    let at = (day * 24 + hour) * 60 + minute
+                    if let endMinute, at >= endMinute {
+                        steps.append(NodeUse())
+                    } else {
+                        steps.append(endMinute == nil ? self.minute(&states[node]) : lively(&states[node], at, node))
+                    }
+                }
                 let key = UsageChunks.key(chunk: day * 24 + hour, node: Int64(node + 1))
                 try UsageChunks.write(minutes, key: key, steps)
                 sums[node].append(steps.reduce(NodeUse(), +))
@@ -120,6 +144,28 @@ struct Generator {
         return use
     }
 
+    /// As `minute`, with a rhythm: more of it lies idle at night and on weekends, and what does is lent.
+    private mutating func lively(_ node: inout Node, _ at: Int64, _ index: Int) -> NodeUse {
+        let (hour, weekday) = (at / 60 % 24, (at / 1440 + 4) % 7)
+        let isQuiet = hour < 7 || hour > 20 || weekday == 0 || weekday == 6
+        if node.minutesLeft == 0, next(isQuiet ? 3 : 9) == 0 {
+            (node.held, node.minutesLeft) = (0, Int(5 + next(isQuiet ? 240 : 40)))
+        } else if node.minutesLeft == 0 {
+            (node.held, node.minutesLeft) = (Int(96 + next(33)), Int(20 + next(400)))
+            node.busyPercent = 45 + next(55)
+            node.memoryMebibytes = Int64(next(400_000))
+        }
+        let left = node.minutesLeft
+        var use = minute(&node)
+        let white = use[.capacity] - use[.used]
+        // Some nodes lend all the time, none in its first minutes of a gap.
+        if index % 3 != 0, left > 3, white > 6_000 * 8 {
+            use[.lent] = white * Int64(55 + next(10)) / 100
+            use[.recovered] = use[.lent] * Int64(80 + next(8)) / 100
+        }
+        return use
+    }
+
     private mutating func writeJobs(_ db: Database, _ day: Int64) throws {
         for node in 1...Int64(nodes) {
             for _ in 0..<jobsPerNodeDay {
@@ -127,6 +173,7 @@ struct Generator {
                 let cores = Int(next(64)) + 1
                 let seconds = Double(next(20_000) + 60)
                 let end = Timestamp(nanosecondsSinceEpoch: (day * 86_400 + Int64(next(86_400))) * 1_000_000_000)
+                if isToCome(end.nanosecondsSinceEpoch) { continue }
                 let held = Double(cores) * seconds
                 let user = UserID(UInt32(1000 + number % 500))
                 let job = JobReport(
@@ -156,9 +203,16 @@ struct Generator {
             }
             for kind in [TallyKind.nodeGapSeconds, .coreGapSeconds, .vacateMicroseconds] {
                 for bucket in 0..<80 {
-                    let count = Int64(next(90))
+                    var count = Int64(next(90))
+                    var length = Double(bucket * bucket)
+                    if endMinute != nil {
+                        // Most gaps are some minutes long; most vacates take some milliseconds.
+                        let away = Double(bucket - (kind == .vacateMicroseconds ? 70 : 62)) / 9
+                        count = Int64(Double(count) / 12 / (1 + away * away * away * away))
+                        length = (0..<bucket).reduce(0.95) { length, _ in length * 1.1 }
+                    }
                     try History.add(
-                        Tally.Bucket(count: count, sum: Double(count) * Double(bucket * bucket)),
+                        Tally.Bucket(count: count, sum: Double(count) * length),
                         to: .init(hour: hour, kind: kind, bucket: bucket), db)
                 }
             }
@@ -167,11 +221,12 @@ struct Generator {
 
     private mutating func writeLeases(_ db: Database, _ day: Int64) throws {
         let insert = try db.cachedStatement(
-            sql: "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)")
+            sql: "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, 'functions')")
         for node in 1...nodes {
             for _ in 0..<leasesPerNodeDay {
                 let start = (day * 86_400 + Int64(next(86_000))) * 1_000_000_000
                 let id = LeaseID(next(.max))
+                if isToCome(start + 200_000_000_000) { continue }
                 try insert.execute(
                     arguments: [
                         id.description, Int64(next(1 << 60)), Int64(1000 + next(300)), "node\(node)",

@@ -3,19 +3,29 @@ import FallowModel
 import Foundation
 
 /// history-bench FILE NODES DAYS: makes the history when the file is not there, then times reports over it, the best of three
-/// each. Rows as JSON on standard output, progress on standard error.
+/// each. Rows as JSON on standard output, progress on standard error. With `until-now` it makes one that ends now, for pictures,
+/// and times nothing.
 @main struct HistoryBench {
     static func main() throws {
         let arguments = CommandLine.arguments
-        guard arguments.count == 4, let nodes = Int(arguments[2]), let days = Int(arguments[3]), nodes > 0, days > 0
+        guard arguments.count == 4 || (arguments.count == 5 && arguments[4] == "until-now"),
+            let nodes = Int(arguments[2]), let days = Int(arguments[3]), nodes > 0, days > 0
         else {
-            FileHandle.standardError.write(Data("usage: history-bench FILE NODES DAYS\n".utf8))
+            FileHandle.standardError.write(Data("usage: history-bench FILE NODES DAYS [until-now]\n".utf8))
             exit(2)
         }
         func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
         let path = arguments[1]
         let clock = ContinuousClock()
+        if arguments.count == 5 {
+            var generator = Generator(
+                nodes: nodes, days: days, until: Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970))
+            let history = try History(path: path)
+            try generator.run(history) { say($0) }
+            try history.checkpoint()
+            return
+        }
         var generator = Generator(nodes: nodes, days: days)
         let opened = clock.now
         let isNew = !FileManager.default.fileExists(atPath: path)

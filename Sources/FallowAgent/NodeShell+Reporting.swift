@@ -1,3 +1,4 @@
+internal import FallowHost
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowWire
@@ -34,7 +35,13 @@ extension NodeShell {
             withheldReason: isStopping ? Self.stopping : policy.standstill(at: now), switches: policy.rules.switches,
             integrals: ledger.integrals, jobs: ledger.jobs.values.sorted { $0.jobID < $1.jobID },
             leases: executors.values.map(\.report).sorted { $0.leaseID.number < $1.leaseID.number },
-            ended: Array(outbox.ended.prefix(500)), reclaims: Array(outbox.reclaims.prefix(500)))
+            ended: Array(outbox.ended.prefix(500)), reclaims: Array(outbox.reclaims.prefix(500)),
+            pressure: Pressure.read().map {
+                NodePressure(
+                    cpuPercent: $0.cpu?.some.averageOver10sPercent,
+                    memoryPercent: $0.memory?.some.averageOver10sPercent,
+                    ioPercent: $0.io?.some.averageOver10sPercent)
+            })
     }
 
     /// The co-scheduler took a report and answered.

@@ -29,8 +29,12 @@ extension ConfigurationKey {
         text("controller.url", "where agents and commands reach fallowctld", \.controllerURL),
         text("controller.listen", "address and port on which fallowctld listens", \.controllerListen),
         optional(
-            "controller.reader_token_file", "file with the token by which other machines read /metrics",
+            "controller.reader_token_file", "file with the token by which other machines read /metrics and the page",
             \.readerTokenFile, "a text", show: { $0 }, parse: { $0 }),
+        optional(
+            "controller.proxy_token_file", "file with the token of a reverse proxy that names who looks at the page",
+            \.proxyTokenFile, "a text", show: { $0 }, parse: { $0 }),
+        text("controller.chart_library", "Chart.js, for the page; without it tables are shown", \.chartLibrary),
         seconds("history.keep_raw", "seconds for which use is kept by 10 seconds", \.historyRaw),
         seconds("history.keep_minutes", "seconds for which use is kept by the minute", \.historyMinutes),
         seconds("history.keep_hours", "seconds for which use and counts are kept by the hour", \.historyHours),

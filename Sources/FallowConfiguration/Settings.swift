@@ -10,8 +10,12 @@ public struct Settings: Sendable, Equatable {
     // controller
     public var controllerURL = "http://127.0.0.1:6880"
     public var controllerListen = "127.0.0.1:6880"
-    /// Holds the token by which other machines read `/metrics`; nil: only this machine does.
+    /// Holds the token by which other machines read `/metrics` and the page; nil: only this machine does.
     public var readerTokenFile: String?
+    /// Holds the token by which a reverse proxy is believed whom it names; nil: none is.
+    public var proxyTokenFile: String?
+    /// Chart.js, as Debian installs it.
+    public var chartLibrary = "/usr/share/javascript/chart.js/chart.min.js"
     // history
     public var historyRaw: Duration = .seconds(86_400)
     public var historyMinutes: Duration = .seconds(30 * 86_400)

@@ -17,20 +17,23 @@ public struct SealMiddleware: RouterMiddleware {
     let munge: Munge
     let trustedUsers: [UserID]
     let openPaths: Set<String>
+    let openPrefix: String?
     let streamingPrefix: String?
     private let sessions = ServerSessions()
 
     /// - Parameters:
     ///   - trustedUsers: uids whose word as a daemon is believed (munge.trusted_uids).
     ///   - openPaths: paths that need no seal; their routes say who may have them.
+    ///   - openPrefix: no seal is looked for under it, and its routes read bodies themselves.
     ///   - streamingPrefix: a `PUT` under it has its body left to the route, which checks it with `receiveBody`.
     public init(
         munge: Munge, trustedUsers: [UserID], openPaths: Set<String> = ["/v1/health", "/metrics"],
-        streamingPrefix: String? = nil
+        openPrefix: String? = nil, streamingPrefix: String? = nil
     ) {
         self.munge = munge
         self.trustedUsers = trustedUsers
         self.openPaths = openPaths
+        self.openPrefix = openPrefix
         self.streamingPrefix = streamingPrefix
     }
 
@@ -43,6 +46,7 @@ public struct SealMiddleware: RouterMiddleware {
         do {
             var request = request
             var context = context
+            if let openPrefix, request.uri.path.hasPrefix(openPrefix) { return try await next(request, context) }
             if let credential = sealHeader(of: request) {
                 let verified =
                     SessionSeal.isSession(credential)

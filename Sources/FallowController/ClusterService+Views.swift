@@ -56,11 +56,11 @@ extension ClusterService {
         return try await ledger.read { try $0.capacityReport(query) }
     }
 
-    func metrics(cluster: String, version: String) -> Metrics {
+    func metrics(cluster: String, version: String, viewers: Int) -> Metrics {
         Metrics(
             status: status(cluster: cluster, version: version), waiting: waiters.waiters.count,
             leasesGranted: leasesGranted, leasesRefused: leasesRefused, leasesEnded: leasesEnded, reports: reports,
             counters: ledger.counters, historyBytes: ledger.sizeBytes, historyIsWritten: ledger.problem == nil,
-            historyWritesLost: ledger.lost)
+            historyWritesLost: ledger.lost, viewers: viewers)
     }
 }

@@ -16,6 +16,8 @@ actor ClusterService {
     let startedAt = Timestamp.now
     let logger: Logger
     private(set) var slurmAnswers = false
+    /// Slurm's `PrivateData`; while slurmctld has not said it, everything is private.
+    private(set) var privateData = PrivateData.everything
     private var slurmAnsweredAt: Timestamp?
     /// Since the start, for `/metrics`.
     var leasesGranted = 0
@@ -64,6 +66,7 @@ actor ClusterService {
     func slurm(_ snapshot: SlurmSnapshot?) {
         slurmAnswers = snapshot != nil
         if let snapshot { note(snapshot) }
+        privateData = snapshot?.privateData ?? privateData
         slurmAnsweredAt = snapshot?.at
         policy.onSlurm(snapshot?.views, plannedStarts: snapshot?.plannedStarts ?? [:])
         serveQueue(.now)

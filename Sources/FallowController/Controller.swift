@@ -5,6 +5,7 @@ public import FallowLocal
 internal import FallowModel
 internal import FallowPolicy
 internal import FallowSlurm
+internal import FallowWeb
 internal import FallowWire
 internal import Glibc
 public import Logging
@@ -50,14 +51,21 @@ public struct Controller: Sendable {
         let service = ClusterService(
             policy: policy, switches: try history.switches(), ledger: ledger,
             instance: UInt64.random(in: 1 ... .max), logger: logger)
-        let router = ControlServer.makeRouter(SealMiddleware(munge: munge, trustedUsers: settings.trustedUsers))
-        Routes(service: service, settings: settings, munge: munge, ledger: ledger).add(to: router)
+        let router = ControlServer.makeRouter(
+            SealMiddleware(
+                munge: munge, trustedUsers: settings.trustedUsers, openPaths: ["/v1/health", "/metrics", "/"],
+                openPrefix: WebPages.prefix))
+        let page = try WebPages(
+            source: ClusterSource(service: service, ledger: ledger, settings: settings), settings: .init(settings))
+        if !page.hasCharts { logger.notice("the page has no charts: there is no \(settings.chartLibrary)") }
+        Routes(service: service, settings: settings, munge: munge, ledger: ledger, page: page).add(to: router)
         let server = try ControlServer(listen: settings.controllerListen, router: router, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await server.run { port in await onListening(url(server.host, port)) }
             }
-            group.addTask { try await tick(service, manager) }
+            group.addTask { try await tick(service, page, manager) }
+            group.addTask { try await page.run() }
             group.addTask { try await prune(ledger) }
             group.addTask { try await flush(ledger) }
             let poller = SlurmPoller(
@@ -69,6 +77,7 @@ public struct Controller: Sendable {
             } catch is CancellationError {
             }
             await service.stop()
+            await page.close()
             group.cancelAll()
             while let result = await group.nextResult() {
                 if case .failure(let error) = result, !(error is CancellationError) { throw error }
@@ -77,7 +86,7 @@ public struct Controller: Sendable {
         await ledger.settleAll()
     }
 
-    private func tick(_ service: ClusterService, _ manager: ServiceManager?) async throws {
+    private func tick(_ service: ClusterService, _ page: WebPages, _ manager: ServiceManager?) async throws {
         var aliveAt = ContinuousClock.now
         do {
             while true {
@@ -89,8 +98,9 @@ public struct Controller: Sendable {
                 }
             }
         } catch {
-            // Who waits for capacity must not hold up the stop.
+            // Who waits for capacity, or looks at the page, must not hold up the stop.
             await service.stop()
+            await page.close()
             throw error
         }
     }

@@ -14,6 +14,8 @@ struct Metrics: Sendable {
     var historyBytes: Int64
     var historyIsWritten: Bool
     var historyWritesLost: Int
+    /// Browsers that look at the page live.
+    var viewers: Int
 
     /// Every reason a lease can end for, so that a series is there before its first event.
     private static let reasons: [LeaseEnd] = [
@@ -57,6 +59,7 @@ struct Metrics: Sendable {
         page.add(
             "fallow_history_lost_writes_total", .counter, "Entries that the history could not write.",
             Double(historyWritesLost))
+        page.add("fallow_page_viewers", .gauge, "Browsers that look at the page live.", Double(viewers))
         return page.text
     }
 

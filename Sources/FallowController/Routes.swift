@@ -1,6 +1,7 @@
 internal import FallowConfiguration
 internal import FallowControl
 internal import FallowModel
+internal import FallowWeb
 internal import FallowWire
 internal import Hummingbird
 
@@ -18,6 +19,7 @@ struct Routes: Sendable {
     let settings: Settings
     let munge: Munge
     let ledger: Ledger
+    let page: WebPages
 
     func add(to router: Router<ControlContext>) {
         router.get("/v1/health") { _, _ in
@@ -48,11 +50,14 @@ struct Routes: Sendable {
         router.get("/v1/report") { try await capacity($0, $1) }
         router.get("/metrics") { request, context in
             try MetricsAccess(tokenFile: settings.readerTokenFile).check(request, context)
-            let text = await service.metrics(cluster: settings.clusterName, version: Controller.version).text
+            let text = await service.metrics(
+                cluster: settings.clusterName, version: Controller.version, viewers: await page.viewers()
+            ).text
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
         }
+        page.add(to: router)
         router.put("/v1/switches") { request, context in
             let caller = try context.requireCaller()
             guard isOperator(caller) else {

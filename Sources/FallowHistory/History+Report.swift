@@ -144,6 +144,19 @@ extension History {
             .init(since: time($0["since"]), until: time($0["until"]), writes: $0["writes"], reason: $0["reason"])
         }
         guard !query.isOfJobs, query.nodes.isEmpty, query.partition == nil else { return }
+        let tallies = try tallies(query, db)
+        func tally(_ kind: TallyKind) -> Tally { tallies[kind.rawValue] ?? Tally() }
+        report.nodeGaps = .init(tally(.nodeGapSeconds))
+        report.coreGaps = .init(tally(.coreGapSeconds))
+        let vacates = tally(.vacateMicroseconds)
+        guard let median = vacates.quantile(0.5), let p99 = vacates.quantile(0.99) else { return }
+        report.reclaims = .init(
+            count: Int(vacates.count), medianMicroseconds: median, p99Microseconds: p99,
+            late: Int(tally(.lateVacateMicroseconds).count))
+    }
+
+    /// What was counted in the hours of a report, by `TallyKind`.
+    static func tallies(_ query: ReportQuery, _ db: Database) throws -> [Int: Tally] {
         var tallies: [Int: Tally] = [:]
         let rows = try Row.fetchCursor(
             db,
@@ -154,14 +167,7 @@ extension History {
         while let row = try rows.next() {
             tallies[row[0], default: Tally()].add(bucket: row[1], .init(count: row[2], sum: row[3]))
         }
-        func tally(_ kind: TallyKind) -> Tally { tallies[kind.rawValue] ?? Tally() }
-        report.nodeGaps = .init(tally(.nodeGapSeconds))
-        report.coreGaps = .init(tally(.coreGapSeconds))
-        let vacates = tally(.vacateMicroseconds)
-        guard let median = vacates.quantile(0.5), let p99 = vacates.quantile(0.99) else { return }
-        report.reclaims = .init(
-            count: Int(vacates.count), medianMicroseconds: median, p99Microseconds: p99,
-            late: Int(tally(.lateVacateMicroseconds).count))
+        return tallies
     }
 }
 

@@ -7,10 +7,17 @@ extension CapacityUse {
     /// - Parameter seconds: how much of the report's time the node is known for; what is neither watched nor down of it is
     ///   unwatched.
     public init(_ use: NodeUse, cores: Int, seconds: Double) {
+        self.init(use, knownCoreSeconds: Double(cores) * seconds)
+    }
+
+    /// The same of several nodes together.
+    ///
+    /// - Parameter knownCoreSeconds: each node's cores × how long it is known of the time.
+    public init(_ use: NodeUse, knownCoreSeconds: Double) {
         self.init()
         let (capacity, allocated) = (use.coreSeconds(.capacity), use.coreSeconds(.allocated))
         downCoreSeconds = use.coreSeconds(.down)
-        unwatchedCoreSeconds = max(0, Double(cores) * seconds - capacity - downCoreSeconds)
+        unwatchedCoreSeconds = max(0, knownCoreSeconds - capacity - downCoreSeconds)
         // The cores are those of now; a node that had more is counted as it was watched.
         coreSeconds = capacity + downCoreSeconds + unwatchedCoreSeconds
         // Two clocks are read one after the other: a job may have used a hair more than it held.

@@ -145,13 +145,13 @@ public struct ReportText {
 }
 
 extension ReportText {
-    static func hours(_ seconds: Double) -> String {
+    public static func hours(_ seconds: Double) -> String {
         let hours = seconds / 3600
         return decimal(hours, hours < 100 ? 2 : hours < 10_000 ? 1 : 0)
     }
 
     /// `41 s`, `12.5 min`, `3.2 h`.
-    static func span(_ seconds: Double) -> String {
+    public static func span(_ seconds: Double) -> String {
         if seconds < 120 { return decimal(seconds, seconds < 10 ? 1 : 0) + " s" }
         return seconds < 7200 ? decimal(seconds / 60) + " min" : decimal(seconds / 3600) + " h"
     }

@@ -10,12 +10,16 @@ struct SlurmLibrary {
     typealias CPUsOnNode =
         @convention(c) (UnsafeMutablePointer<CChar>?, Int, OpaquePointer?, UnsafePointer<CChar>?) -> Int32
 
+    typealias LoadConfiguration =
+        @convention(c) (time_t, UnsafeMutablePointer<UnsafeMutablePointer<slurm_conf_t>?>?) -> Int32
     typealias ShiftHost = @convention(c) (OpaquePointer?) -> UnsafeMutablePointer<CChar>?
 
     let loadJobs: LoadJobs
     let freeJobs: @convention(c) (UnsafeMutablePointer<job_info_msg_t>?) -> Void
     let loadNodes: LoadNodes
     let freeNodes: @convention(c) (UnsafeMutablePointer<node_info_msg_t>?) -> Void
+    let loadConfiguration: LoadConfiguration
+    let freeConfiguration: @convention(c) (UnsafeMutablePointer<slurm_conf_t>?) -> Void
     let cpusOnNode: CPUsOnNode
     let makeHostList: @convention(c) (UnsafePointer<CChar>?) -> OpaquePointer?
     let shiftHost: ShiftHost
@@ -71,6 +75,9 @@ struct SlurmLibrary {
         loadNodes = try function("slurm_load_node", LoadNodes.self)
         freeNodes = try function(
             "slurm_free_node_info_msg", (@convention(c) (UnsafeMutablePointer<node_info_msg_t>?) -> Void).self)
+        loadConfiguration = try function("slurm_load_ctl_conf", LoadConfiguration.self)
+        freeConfiguration = try function(
+            "slurm_free_ctl_conf", (@convention(c) (UnsafeMutablePointer<slurm_conf_t>?) -> Void).self)
         cpusOnNode = try function("slurm_job_cpus_allocated_str_on_node", CPUsOnNode.self)
         makeHostList = try function(
             "slurm_hostlist_create", (@convention(c) (UnsafePointer<CChar>?) -> OpaquePointer?).self)

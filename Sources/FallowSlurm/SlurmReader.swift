@@ -9,6 +9,7 @@ final class SlurmReader {
     private var jobs: UnsafeMutablePointer<job_info_msg_t>?
     private var nodes: UnsafeMutablePointer<node_info_msg_t>?
     private var reads = 0
+    private var privateData: PrivateData?
     private static let wholeEvery = 6
     private static let show = UInt16(0x0001 | 0x0002 | 0x0008)  // SHOW_ALL, SHOW_DETAIL, SHOW_MIXED
 
@@ -39,7 +40,18 @@ final class SlurmReader {
         } else if library.lastError() != Int32(SLURM_NO_CHANGE_IN_DATA.rawValue) {
             throw library.failure("load the nodes from slurmctld")
         }
+        if privateData == nil || reads % Self.wholeEvery == 0 { try readPrivateData() }
         return makeSnapshot()
+    }
+
+    /// `scontrol reconfigure` may change it at any time.
+    private func readPrivateData() throws {
+        var configuration: UnsafeMutablePointer<slurm_conf_t>?
+        guard library.loadConfiguration(0, &configuration) == 0, let configuration else {
+            throw library.failure("load slurmctld's configuration")
+        }
+        privateData = PrivateData(rawValue: configuration.pointee.private_data)
+        library.freeConfiguration(configuration)
     }
 
     private func makeSnapshot() -> SlurmSnapshot {
@@ -98,7 +110,7 @@ final class SlurmReader {
                     jobs: (held[name] ?? []).sorted { $0.jobID < $1.jobID })
                 let partitions = node.partitions.map { String(cString: $0) } ?? ""
                 return .init(name: NodeName(name), view: view, plannedStart: planned[name], partitions: partitions)
-            }, jobs: facts)
+            }, jobs: facts, privateData: privateData)
     }
 
     private static func facts(of job: slurm_job_info_t) -> JobFacts {

@@ -7,6 +7,8 @@ public struct SlurmSnapshot: Codable, Sendable {
     public var nodes: [SlurmNode]
     /// Of the jobs that hold something.
     public var jobs: [JobFacts] = []
+    /// Slurm's `PrivateData`; nil: not known.
+    public var privateData: PrivateData?
 
     public struct SlurmNode: Codable, Sendable {
         public var name: NodeName

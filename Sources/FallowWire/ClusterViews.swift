@@ -19,10 +19,14 @@ public struct NodeView: Codable, Sendable {
     public var offer: Offer
     public var withheldReason: String?
     public var switches: LendingSwitches
+    /// Cores' worth of CPU time that jobs used of late, over 5 s or more; nil: not known yet.
+    public var usedCores: Double?
+    public var pressure: NodePressure?
     public init(
         node: NodeName, slurmState: String?, lastReportSeconds: Double?, version: String?, cores: Int,
         memory: ByteCount, allocatedCores: Int, leasedCores: Int, leasedMemory: ByteCount,
-        donatedMemory: ByteCount? = nil, offer: Offer, withheldReason: String?, switches: LendingSwitches
+        donatedMemory: ByteCount? = nil, offer: Offer, withheldReason: String?, switches: LendingSwitches,
+        usedCores: Double? = nil, pressure: NodePressure? = nil
     ) {
         self.node = node
         self.slurmState = slurmState
@@ -37,6 +41,8 @@ public struct NodeView: Codable, Sendable {
         self.offer = offer
         self.withheldReason = withheldReason
         self.switches = switches
+        self.usedCores = usedCores
+        self.pressure = pressure
     }
 }
 

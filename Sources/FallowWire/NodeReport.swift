@@ -33,13 +33,15 @@ public struct NodeReport: Codable, Sendable {
     /// Leases that ended and reclaims that happened since the last report that was answered.
     public var ended: [LeaseEnded]
     public var reclaims: [ReclaimReport]
+    /// nil: the kernel does not measure it.
+    public var pressure: NodePressure?
 
     public init(
         node: NodeName, agentURL: String, version: String, instance: UInt64, sequence: UInt64, at: Timestamp,
         instanceStartedAt: Timestamp, cores: Int, memory: ByteCount, offer: Offer, memoryPools: [MemoryOffer]? = nil,
         withheldReason: String?, switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport],
         leases: [LeaseReport],
-        ended: [LeaseEnded], reclaims: [ReclaimReport]
+        ended: [LeaseEnded], reclaims: [ReclaimReport], pressure: NodePressure? = nil
     ) {
         self.node = node
         self.agentURL = agentURL
@@ -59,6 +61,19 @@ public struct NodeReport: Codable, Sendable {
         self.leases = leases
         self.ended = ended
         self.reclaims = reclaims
+        self.pressure = pressure
+    }
+}
+
+/// How much of the last 10 seconds some task of the node waited for a resource, in percent (PSI); nil: not measured.
+public struct NodePressure: Codable, Sendable, Hashable {
+    public var cpuPercent: Double?
+    public var memoryPercent: Double?
+    public var ioPercent: Double?
+    public init(cpuPercent: Double? = nil, memoryPercent: Double? = nil, ioPercent: Double? = nil) {
+        self.cpuPercent = cpuPercent
+        self.memoryPercent = memoryPercent
+        self.ioPercent = ioPercent
     }
 }
 

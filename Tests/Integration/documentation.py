@@ -404,7 +404,7 @@ def check_rooms(block, _):
     text = re.sub(r"//.*", "", read("Package.swift"))
     text = text[text.index("targets: [\n"):]
     rooms = {}
-    for name, list_ in re.findall(r'[rR]oom\(\s*"(\w+)"(?:,\s*\[(.*?)\])?\s*\)', text, re.S):
+    for name, list_ in re.findall(r'[rR]oom\(\s*"(\w+)"(?:,\s*\[(.*?)\])?(?:,\s*resources: \[.*?\])?\s*\)', text, re.S):
         rooms[name] = set(re.findall(r'"(\w+)"', list_))
     for name in re.findall(r'\.(?:target|systemLibrary)\(\s*name: "(C\w+)"', text):
         rooms[name] = set()

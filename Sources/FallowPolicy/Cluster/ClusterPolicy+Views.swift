@@ -22,7 +22,8 @@ extension ClusterPolicy {
                 leasedCores: held.reduce(0) { $0 + $1.cpus }, leasedMemory: held.reduce(.zero) { $0 + $1.memory },
                 donatedMemory: held.reduce(.zero) { $1.kind == .memory ? $0 + $1.memory : $0 },
                 offer: available(on: name, now: now), withheldReason: withheldReason(on: name, now: now),
-                switches: node.report.switches)
+                switches: node.report.switches, usedCores: node.silent ? nil : node.usedCores,
+                pressure: node.silent ? nil : node.report.pressure)
         }
     }
 

@@ -64,7 +64,7 @@ public struct ClusterPolicy: Sendable {
         if let known = nodes[name], known.report.instance != report.instance {
             endLeasesOfClients(on: name, grantedBefore: report.instanceStartedAt)
         }
-        nodes[name] = ClusterNode(report: report, receivedAt: now)
+        nodes[name] = ClusterNode(report: report, receivedAt: now, after: nodes[name])
         var directives: [ClusterDirective] = []
         for end in report.ended { directives += onEnded(end, on: name) }
         var running = Set<LeaseID>()

@@ -77,4 +77,24 @@ struct ClusterNode: Sendable {
     var report: NodeReport
     var receivedAt: Timestamp
     var silent = false
+    /// Cores' worth of CPU time that jobs used of late; nil: not known yet.
+    var usedCores: Double?
+    /// Whence `usedCores` is measured.
+    private var usedSince: (at: Timestamp, coreSeconds: Double)
+
+    init(report: NodeReport, receivedAt: Timestamp, after known: ClusterNode? = nil) {
+        self.report = report
+        self.receivedAt = receivedAt
+        let used = report.integrals.usedCoreSeconds
+        guard let known, known.report.instance == report.instance else {
+            usedSince = (report.at, used)
+            return
+        }
+        usedCores = known.usedCores
+        usedSince = known.usedSince
+        let seconds = (report.at - usedSince.at).inSeconds
+        guard seconds >= 5 else { return }
+        usedCores = max(0, used - usedSince.coreSeconds) / seconds
+        usedSince = (report.at, used)
+    }
 }

@@ -32,6 +32,29 @@ import Testing
         #expect(policy.available(on: NodeName("node0"), now: t0).cores == 2)
     }
 
+    @Test func useIsMeasuredOverFiveSecondsOrMore() {
+        var policy = ClusterPolicy(limits: ClusterLimits())
+        func used(_ sequence: UInt64, _ seconds: Double, _ coreSeconds: Double, instance: UInt64 = 1) -> Double? {
+            var body = report(
+                "node0", instance: instance, sequence: sequence, at: t0 + .seconds(seconds), offer: offer(2))
+            body.integrals.usedCoreSeconds = coreSeconds
+            _ = policy.onReport(body, now: t0 + .seconds(seconds))
+            return policy.nodeViews(now: t0 + .seconds(seconds))[0].usedCores
+        }
+        #expect(used(1, 0, 100) == nil)
+        #expect(used(2, 2, 108) == nil)
+        #expect(used(3, 5, 120) == 4)
+        // What is known stands until the next five seconds are over.
+        #expect(used(4, 7, 140) == 4)
+        #expect(used(5, 10, 130) == 2)
+        // A new run of the agent counts from nothing, and nothing is known of it yet.
+        #expect(used(1, 12, 50, instance: 2) == nil)
+        // A node that is silent is not said to use anything.
+        #expect(used(2, 18, 56, instance: 2) == 1)
+        _ = policy.onTime(t0 + .seconds(60))
+        #expect(policy.nodeViews(now: t0 + .seconds(60))[0].usedCores == nil)
+    }
+
     @Test func aReleasedLeaseIsToldToItsNodeUntilItObeys() throws {
         var policy = threeNodes()
         let grant = try policy.grant(request(1))

@@ -27,7 +27,8 @@ func complaint(_ yaml: String, environment: [String: String] = [:]) -> String {
 
 /// A good value for each key that differs from its default.
 let otherValues: [String: String] = [
-    "controller.reader_token_file": "/etc/fallow/token", "history.keep_raw": "3600", "history.keep_minutes": "7200",
+    "controller.reader_token_file": "/etc/fallow/token", "controller.proxy_token_file": "/etc/fallow/proxy-token",
+    "controller.chart_library": "/opt/chart.js", "history.keep_raw": "3600", "history.keep_minutes": "7200",
     "history.keep_hours": "9000", "history.keep_events": "8000",
     "cluster.name": "alps", "controller.url": "http://c:1", "controller.listen": "0.0.0.0:1", "node.name": "n1",
     "node.cores": "128", "node.memory": "1000M", "agent.listen": "[::]:1", "agent.url": "http://a:1",

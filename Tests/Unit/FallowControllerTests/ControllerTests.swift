@@ -1,5 +1,6 @@
 import FallowConfiguration
 import FallowModel
+import FallowWeb
 import FallowWire
 import Foundation
 import Logging
@@ -233,7 +234,10 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             logger: logger)
         let munge = Munge(socket: nil)
         let router = ControlServer.makeRouter(SealMiddleware(munge: munge, trustedUsers: [.root]))
-        Routes(service: service, settings: Settings(), munge: munge, ledger: ledger).add(to: router)
+        let settings = Settings()
+        let page = try WebPages(
+            source: ClusterSource(service: service, ledger: ledger, settings: settings), settings: .init(settings))
+        Routes(service: service, settings: settings, munge: munge, ledger: ledger, page: page).add(to: router)
         let file = URL(filePath: #filePath).appending(path: "../../../../docs/openapi.yaml").standardized
         let text = try String(contentsOf: file, encoding: .utf8)
         let document = try #require(try Yams.compose(yaml: text))
@@ -244,6 +248,6 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             }
         }
         #expect(Routes.list(router) == described)
-        #expect(described.count == 12)
+        #expect(described.count == 19)
     }
 }

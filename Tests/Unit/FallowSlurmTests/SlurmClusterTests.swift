@@ -111,6 +111,7 @@ private struct Cluster {
         let idle = try process.read(timeout: .seconds(10))
         #expect(idle.nodes.map(\.name.text) == ["node0", "node1"])
         let first = try #require(idle.views[NodeName("node0")])
+        #expect(idle.privateData == [], "the lab hides nothing")
         #expect(first.mayLend && first.cores == 4 && first.memory == .mebibytes(4000) && first.jobs.isEmpty)
 
         try cluster.run("sbatch -o /dev/null -w node0 -n3 --mem=700 -t 10 --wrap 'sleep 100'")
