@@ -59,6 +59,23 @@ final class Lender {
         greeting = String(decoding: line, as: UTF8.self)
     }
 
+    /// CPU time of all its threads so far, by the scheduler's nanoseconds.
+    var cpuMicroseconds: Double {
+        var sum = 0.0
+        guard let folder = opendir("/proc/\(pid)/task") else { return 0 }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard Int(name) != nil, let file = fopen("/proc/\(pid)/task/\(name)/schedstat", "r") else { continue }
+            defer { fclose(file) }
+            var line = [CChar](repeating: 0, count: 256)
+            if fgets(&line, 256, file) != nil { sum += strtod(line, nil) / 1000 }
+        }
+        return sum
+    }
+
     deinit {
         kill(pid, SIGKILL)
         var status: CInt = 0

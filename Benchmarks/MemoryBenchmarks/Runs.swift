@@ -48,6 +48,7 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
     var places = Places(bytes)
     var took: [Double] = []
     took.reserveCapacity(rounds)
+    let busy = lender.cpuMicroseconds
     let begin = now()
     if depth == 1 {
         for _ in 0..<rounds {
@@ -66,6 +67,7 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
         for future in futures { try future.wait() }
     }
     report(took, bytes: bytes * rounds, nanoseconds: now() - begin)
+    print("donor_cpu_us_per_get \((lender.cpuMicroseconds - busy) / Double(rounds))")
 }
 
 /// The transport alone: one read at a time.
@@ -78,6 +80,7 @@ private func measureEndpoint(isBlocking: Bool, bytes: Int, rounds: Int) throws {
     defer { buffer.deallocate() }
     var places = Places(bytes)
     var took: [Double] = []
+    let busy = lender.cpuMicroseconds
     let begin = now()
     for _ in 0..<rounds {
         let start = now()
@@ -96,6 +99,7 @@ private func measureEndpoint(isBlocking: Bool, bytes: Int, rounds: Int) throws {
         took.append((now() - start) / 1000)
     }
     report(took, bytes: bytes * rounds, nanoseconds: now() - begin)
+    print("donor_cpu_us_per_get \((lender.cpuMicroseconds - busy) / Double(rounds))")
     endpoint.close()
 }
 

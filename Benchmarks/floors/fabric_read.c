@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 	size_t bytes = (size_t)atol(argv[3]);
 	int pipes[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pipes) != 0) return 1;
-	int server = fork() == 0, pipe = pipes[server];
+	int child = fork(), server = child == 0, pipe = pipes[server];
 	if (server)
 		pin_server();
 	else
@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 			if (blocking) nap(&w);
 		}
 	}
-	double *took = calloc((size_t)rounds, sizeof *took), begin = now_us(), start = begin;
+	double *took = calloc((size_t)rounds, sizeof *took), busy = cpu_us(child), begin = now_us(), start = begin;
 	int posted = 0, over = 0;
 	while (over < rounds) {
 		while (posted < rounds && posted - over < depth) {
@@ -136,6 +136,7 @@ int main(int argc, char **argv)
 		printf("p99_us %.3f\n", percentile(took, (size_t)rounds, 0.99));
 	}
 	printf("gigabytes_per_second %.4f\n", (double)rounds * (double)bytes / span / 1e3);
+	printf("donor_cpu_us_per_get %.3f\n", (cpu_us(child) - busy) / rounds);
 	fi_shutdown(ep, 0);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* Gets from Redis or memcached over TCP loopback, in their own text protocols. Usage: store_get redis|memcached PORT BYTES DEPTH
- * ROUNDS. 64 MiB of values are set first; DEPTH gets are on the way at a time. Prints p50_us and p99_us with a depth of 1,
- * gigabytes_per_second always. */
+ * ROUNDS PID, which is the server's. 64 MiB of values are set first; DEPTH gets are on the way at a time. Prints p50_us and p99_us with a depth of 1,
+ * gigabytes_per_second and donor_cpu_us_per_get, the server's CPU time, always. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
 #include <arpa/inet.h>
@@ -30,7 +30,7 @@ static void receive(char *to, size_t count)
 
 int main(int argc, char **argv)
 {
-	if (argc != 6) return 2;
+	if (argc != 7) return 2;
 	is_redis = strcmp(argv[1], "redis") == 0;
 	size_t bytes = (size_t)atol(argv[3]), values = (64u << 20) / bytes;
 	int depth = atoi(argv[4]), rounds = atoi(argv[5]), on = 1;
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 	/* What an answer has around its value. */
 	size_t whole = bytes + (size_t)(is_redis ? snprintf(head, sizeof head, "$%zu\r\n\r\n", bytes)
 	                                         : snprintf(head, sizeof head, "VALUE k0000000 0 %zu\r\n\r\nEND\r\n", bytes));
-	double *took = calloc((size_t)rounds, sizeof *took), begin = now_us(), start = begin;
+	double *took = calloc((size_t)rounds, sizeof *took), busy = cpu_us(atoi(argv[6])), begin = now_us(), start = begin;
 	uint64_t state = 1;
 	int asked = 0;
 	for (int n = 0; n < rounds; n++) {
@@ -76,5 +76,6 @@ int main(int argc, char **argv)
 		printf("p99_us %.3f\n", percentile(took, (size_t)rounds, 0.99));
 	}
 	printf("gigabytes_per_second %.4f\n", (double)rounds * (double)bytes / span / 1e3);
+	printf("donor_cpu_us_per_get %.3f\n", (cpu_us(atoi(argv[6])) - busy) / rounds);
 	return 0;
 }

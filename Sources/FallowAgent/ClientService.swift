@@ -203,6 +203,8 @@ final class ClientService {
     }
 
     private func end(_ id: LeaseID, _ lease: Held, _ reason: LeaseEnd) {
+        // Of a lease that its client gives back on another node no word comes from there.
+        _ = memory.ended(id, reason)
         if let opened = unfetched.removeValue(forKey: id), opened.shared >= 0 { close(opened.shared) }
         let broker = broker
         Task { await broker.end(id, at: lease.agentURL, isLocal: lease.isLocal, reason: reason) }

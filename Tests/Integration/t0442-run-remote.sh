@@ -118,10 +118,12 @@ cat >job.sh <<JOB
 #!/bin/bash
 export FALLOW_CLIENT_SOCKET=$socket
 fallow run --local-mem=32M -- sort -S 64M --parallel=1 lines | cmp - $work/sorted && echo sorted
+fallow run --local-mem=32M -- sort -S 64M --parallel=1 lines | cmp - $work/sorted && echo again
 JOB
 within 30 ended
 as "$user" sbatch -w node0 -n1 --mem=3940 --remote-mem=128M -o "$work/scratch/job.out" job.sh
 proves 'a job that leaves its node nothing sorts with what waits elsewhere' within 60 grep -q sorted job.out
+proves '... and a second program has it anew' within 60 grep -q again job.out
 proves '... and nothing stays' within 10 no_donor
 cat job.out
 finish

@@ -162,9 +162,10 @@ def cycle(agent, options):
             if message["kind"] == "error":
                 say(error=message["error"]["code"], message=message["error"]["message"])
                 sys.exit(2)
-            file = agent.take_descriptor()
-            os.pwrite(file, b"cycle", CONTROL_BYTES)
-            os.close(file)
+            if message["lease"]["transport"] == "shm":
+                file = agent.take_descriptor()
+                os.pwrite(file, b"cycle", CONTROL_BYTES)
+                os.close(file)
             lease = message["lease"]["leaseID"]
         for message in answers(agent, [agent.ask(kind="release", leaseID=lease)], 60):
             if message["kind"] != "released":
