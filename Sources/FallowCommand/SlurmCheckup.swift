@@ -1,4 +1,3 @@
-internal import CLinux
 internal import FallowConfiguration
 internal import FallowDiagnosis
 internal import Glibc
@@ -68,11 +67,10 @@ struct SlurmCheckup {
         return findings
     }
 
-    /// What the plugin says that it was built for; nil when it is none. Its code is not run but for its constructors, and it has none.
+    /// What the plugin says that it was built for; nil when it is none, or larger than any is.
     private static func version(_ path: String) -> UInt32? {
-        guard let handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL) else { return nil }
-        defer { dlclose(handle) }
-        return clinux_library_data(handle, "spank_plugin_version", 4)?.load(as: UInt32.self)
+        guard let data = FileManager.default.contents(atPath: path), data.count < 64 << 20 else { return nil }
+        return PluginFile.version(in: Array(data))
     }
 
     /// A regular file's text, of at most a MiB.

@@ -37,7 +37,7 @@ public enum PluginFindings {
     /// Whether Slurm will load the file.
     ///
     /// - Parameters:
-    ///   - built: the plugin's own `spank_plugin_version`, 0xYYMMPP; nil: the file is no plugin that can be opened.
+    ///   - built: the plugin's own `plugin_version`, 0xYYMMPP; nil: the file is no plugin that can be opened.
     ///   - slurm: what `scontrol --version` says: `slurm 22.05.8`.
     public static func file(_ path: String, built: UInt32?, slurm: String?) -> Finding {
         guard let built else {

@@ -116,7 +116,8 @@ proves 'the manual has a page of every command, which says what the program says
 kill "$(daemon_pid fallowd.node0)"
 no_agent() { ! daemons_live fallowd.node0 >/dev/null; }
 within 10 no_agent
-mkdir -p "$root$FALLOW_LAB"
+mkdir -p "$root$FALLOW_LAB" "$root$work/scratch"
+mount --bind "$work/scratch" "$root$work/scratch"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount --bind "$FALLOW_LAB" "$root$FALLOW_LAB"
 mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
@@ -142,7 +143,7 @@ rm "$root"/packages/*.deb
 cp "$work"/deb/*.deb "$root/packages/"
 old=$(agent)
 proves 'it is upgraded while it runs' inside sh -c 'apt-get -q install -y --no-install-recommends /packages/*.deb'
-told() { grep -q '^ended.*revoked' "$work/first.said"; }
+told() { grep -q '^ended FALLOW_OUTCOME_UNKNOWN.*the lease ended' "$work/first.said"; }
 proves '... the lease ended with a word' within 5 told
 [ -s "$work/first.said" ] && sed 's/^/    /' "$work/first.said"
 proves '... the agent said that it stops, and then that it serves' within 10 sh -c "awk '/STOPPING=1/ { s = 1 } /READY=1/ && s { r = 1 } END { exit !r }' $work/notices"
@@ -174,8 +175,8 @@ proves '... the agent is stopped first' sh -c "! kill -0 $(agent 2>/dev/null || 
 proves "... and the site's file stays" cmp "$root/etc/fallow/fallow.yaml" "$work/site.yaml"
 proves '... no line asks Slurm for a plugin that is gone' sh -c "! test -e $root/etc/slurm/plugstack.conf.d/fallow.conf"
 proves 'they are purged' inside apt-get -q purge -y fallow fallow-slurm
-umount -l "$root/sys/fs/cgroup" "$root/sys" "$root$FALLOW_LAB"
-(cd "$root" && rmdir -p ".$FALLOW_LAB") 2>/dev/null
+umount -l "$root/sys/fs/cgroup" "$root/sys" "$root$FALLOW_LAB" "$root$work/scratch"
+(cd "$root" && rmdir ".$FALLOW_LAB" && rmdir -p ".$work/scratch") 2>/dev/null
 mkdir -p "$root/tmp"
 chmod 1777 "$root/tmp"
 nothing_stays() { files | diff "$work/before" - && accounts | diff "$work/accounts" -; }

@@ -186,3 +186,51 @@ private func faults(_ findings: [Finding]) -> [String] {
         #expect(MachineFindings.port("agent.listen", "0.0.0.0:1", refusal: "refused").grade == .broken)
     }
 }
+
+@Suite struct PluginFiles {
+    /// An ELF file with one dynamic symbol, laid out by hand: header, program header, two section headers, symbol, names, value.
+    private static func elf(name: String = "plugin_version", symbolAddress: UInt64 = 0x1000) -> [UInt8] {
+        func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
+            (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+        }
+        let (programs, sections) = (64, 64 + 56)
+        let symbols = sections + 2 * 64
+        let names = symbols + 24
+        let value = names + name.utf8.count + 2
+        var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1] + bytes(0, 26)
+        file +=
+            bytes(UInt64(programs), 8) + bytes(UInt64(sections), 8) + bytes(0, 6) + bytes(56, 2) + bytes(1, 2)
+            + bytes(64, 2)
+        file += bytes(2, 2) + bytes(0, 2)
+        file +=
+            bytes(1, 4) + bytes(0, 4) + bytes(UInt64(value), 8) + bytes(0x1000, 8) + bytes(0, 8) + bytes(4, 8)
+            + bytes(4, 8) + bytes(0, 8)
+        file +=
+            bytes(0, 4) + bytes(11, 4) + bytes(0, 16) + bytes(UInt64(symbols), 8) + bytes(24, 8) + bytes(1, 4)
+            + bytes(0, 20)
+        file += bytes(0, 4) + bytes(3, 4) + bytes(0, 16) + bytes(UInt64(names), 8) + bytes(0, 32)
+        file += bytes(1, 4) + bytes(0, 4) + bytes(symbolAddress, 8) + bytes(4, 8)
+        return file + [0] + Array(name.utf8) + [0] + bytes(0x160508, 4)
+    }
+
+    @Test func theVersionIsReadWithoutLoadingAnything() {
+        #expect(PluginFile.version(in: Self.elf()) == 0x160508)
+        #expect(PluginFile.version(in: Self.elf(name: "plugin_versioN")) == nil)
+        #expect(PluginFile.version(in: Self.elf(symbolAddress: 0x9000)) == nil)
+        #expect(PluginFile.version(in: Array("optional nonsense".utf8)) == nil)
+        #expect(PluginFile.version(in: []) == nil)
+    }
+
+    @Test func filesThatAreCutOrBrokenDoNoHarm() {
+        let good = Self.elf()
+        for length in good.indices { _ = PluginFile.version(in: Array(good[..<length])) }
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<5000 {
+            var bad = good
+            for _ in 0..<3 {
+                bad[Int.random(in: 6..<bad.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+            }
+            _ = PluginFile.version(in: bad)
+        }
+    }
+}

@@ -73,7 +73,8 @@ private struct Cluster {
     @Test func withoutConfigurationTheReadersLastWordsAreTheError() throws {
         setenv("SLURM_CONF", "/nonexistent/slurm.conf", 1)
         defer { unsetenv("SLURM_CONF") }
-        let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "fallow-slurm-reader")
+        let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appending(path: "fallow-slurm-reader")
         let process = SlurmReaderProcess(program: program.path)
         for _ in 0..<2 {
             let error = #expect(throws: SlurmError.self) { try process.read(timeout: .seconds(2)) }
