@@ -28,5 +28,6 @@ int main(int argc, char **argv)
 	}
 	printf("p50_us %.3f\n", percentile(took, (size_t)rounds, 0.5));
 	printf("p99_us %.3f\n", percentile(took, (size_t)rounds, 0.99));
+	printf("donor_cpu_us_per_get 0\n"); /* nobody else takes part */
 	return 0;
 }

@@ -79,6 +79,22 @@ paste before after | awk '{ printf "# %-28s %8d %8d\n", $1, $2, $4 }'
 proves '... and nothing of the daemons has grown' nothing_grew before after "$cycles"
 proves '... every lease was a lease' sh -c '[ "$(cat cycle.? | grep -c "\"cycles\"")" = 4 ]'
 
+# The same looks, where something does stay.
+count >before
+FALLOW_CLIENT_SOCKET=$(client_socket node0) "$work/bin/as" "$user" python3 "$work/bin/borrower.py" --wait 20 --node node0 hold 6 $((4 * MiB)) \
+	< <(sleep 60) >held 2>&1 &
+six_held() { within 30 grep -q '"held": 6' held || { cat held; return 1; }; }
+proves 'six leases are held' six_held
+count >after
+finds() { grown before after 6 | grep "^$1"; }
+proves 'the looks find leases that stay, by their processes' finds processes
+proves '... by their cgroup folders' finds cgroups
+proves '... by the descriptors' finds 'fallowd.node0.descriptors'
+kill %% 2>/dev/null
+within 10 no_lease_runs node0 node1
+printf 'x.kib 10000\nx.threads 5\n' >before
+printf 'x.kib 15000\nx.threads 30\n' >after
+proves '... and memory and threads that grow' sh -c "[ \"\$($(declare -f grown); grown before after 6 | wc -l)\" = 2 ]"
 rows() { python3 -c 'import sqlite3, sys
 print(sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute("SELECT count(*) FROM leases").fetchone()[0])' "$(find "$FALLOW_LAB/var" -name '*.sqlite' | head -n 1)"; }
 few_rows() { local there; there=$(rows) && echo "$there rows" && [ "$there" -le $((cycles / 10)) ]; }
@@ -90,19 +106,4 @@ within 10 sh -c "! kill -0 $(daemon_pid fallowctld) 2>/dev/null"
 "$tree/lab/cluster" restart fallowctld >/dev/null 2>&1
 proves '... and its retention takes them out' within 30 few_rows
 
-# The same looks, where something does stay.
-count >before
-FALLOW_CLIENT_SOCKET=$(client_socket node0) "$work/bin/as" "$user" python3 "$work/bin/borrower.py" --wait 20 --node node0 hold 6 $((4 * MiB)) \
-	< <(sleep 60) >held 2>&1 &
-proves 'six leases are held' within 30 grep -q '"held": 6' held
-count >after
-finds() { grown before after 6 | grep "^$1"; }
-proves 'the looks find leases that stay, by their processes' finds processes
-proves '... by their cgroup folders' finds cgroups
-proves '... by the descriptors' finds 'fallowd.node0.descriptors'
-kill %% 2>/dev/null
-within 10 no_lease_runs node0 node1
-printf 'x.kib 10000\nx.threads 5\n' >before
-printf 'x.kib 15000\nx.threads 30\n' >after
-proves '... and memory and threads that grow' sh -c "[ \"\$($(declare -f grown); grown before after 6 | wc -l)\" = 2 ]"
 finish

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -73,6 +74,7 @@ CASE(closing, 0, NULL)
 CASE(handler, 42, NULL)
 CASE(twice, 128 + SIGABRT, "freed twice")
 CASE(after_free, 128 + SIGBUS, "freed before")
+CASE(whole, 0, NULL)
 CASE(used_up, 0, "the remote memory is used up")
 
 /* The donors go while it works: with one copy it ends by SIGBUS and says why, with two it goes on, and all is right. */
@@ -94,7 +96,7 @@ static void durable(const struct configuration *configuration)
 /* Most of the memory behind a relay of three slots, at other nodes: as with memory files. */
 static void relayed(const struct configuration *configuration)
 {
-	static const char *const names[] = {"allocate", "reallocate", "mappings", "files", "threads", "used_up"};
+	static const char *const names[] = {"allocate", "reallocate", "mappings", "files", "threads", "used_up", "whole"};
 	(void)configuration;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		expect(names[i], "relay", "0", 0, NULL);
@@ -108,7 +110,10 @@ static void relay_lost(const struct configuration *configuration)
 	(void)configuration;
 	expect("lose", "relay", "700", 128 + SIGBUS, "lost with its donor");
 	expect("lose", "durable-relay", "700", 0, "kept");
+	time_t began = time(NULL);
 	expect("lose", "hang", "700", 128 + SIGBUS, "lost with its donor");
+	/* The relay's own bound is 10 s; the pager's, which would end it too, 30. */
+	CHECK(time(NULL) - began < 22, "%ld s", (long)(time(NULL) - began));
 }
 
 /* By the kernel's count; the same look finds a cap that is too high. */
@@ -178,6 +183,7 @@ const struct test preload_tests[] = {
 	{"preload: the program's own SIGBUS handler", handler, true},
 	{"preload: freed twice", twice, true},
 	{"preload: touched after free", after_free, true},
+	{"preload: all that there is", whole, true},
 	{"preload: more than there is", used_up, true},
 	{"preload: donors lost, one copy and two", lost, true},
 	{"preload: two copies", durable, true},

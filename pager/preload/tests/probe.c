@@ -380,6 +380,23 @@ static void used_up(void)
 	free(words);
 }
 
+/* Nearly all that three donors of 24 MiB hold, so that each has its part. */
+static void whole(void)
+{
+	enum { PARTS = 7, EACH = 10 << 20 };
+	unsigned char *parts[PARTS];
+	for (int i = 0; i < PARTS; i++) {
+		MUST((parts[i] = malloc(EACH)) != NULL);
+		for (size_t at = 0; at < EACH; at += 4096)
+			*(uint64_t *)(void *)(parts[i] + at) = word_at((size_t)i * EACH + at);
+	}
+	for (int i = 0; i < PARTS; i++)
+		for (size_t at = 0; at < EACH; at += 4096)
+			MUST(*(uint64_t *)(void *)(parts[i] + at) == word_at((size_t)i * EACH + at));
+	for (int i = 0; i < PARTS; i++)
+		free(parts[i]);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -387,7 +404,8 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} cases[] = {{"allocate", allocate}, {"reallocate", reallocate}, {"mappings", mappings}, {"files", files}, {"streams", streams},
 		     {"sockets", sockets}, {"forks", forks}, {"threads", threads}, {"closing", closing}, {"handler", handler},
-		     {"twice", twice}, {"after_free", after_free}, {"lose", lose}, {"resident", resident}, {"used_up", used_up}};
+		     {"twice", twice}, {"after_free", after_free}, {"lose", lose}, {"resident", resident}, {"used_up", used_up},
+		     {"whole", whole}};
 	size = (size_t)(getenv("PROBE_MIB") != NULL ? atol(getenv("PROBE_MIB")) : 32) << 20;
 	for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof cases[0]; i++)
 		if (strcmp(cases[i].name, argv[1]) == 0) {
