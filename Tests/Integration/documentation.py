@@ -421,7 +421,7 @@ def check_installed(block, _):
     recipe = read("Makefile").split("\ninstall-tree:")[1].split("\n\n")[0] + read(".ci/install-site") + read(
         ".ci/install-vendor")
     for name in (Path(p).name for row in block.rows for p in code(row[0])):
-        if not re.search(r"/" + re.escape(name) + r"(?![\w.])", recipe):
+        if not re.search(r"[/ ]" + re.escape(name) + r"(?![\w.])", recipe):
             raise Wrong(f"make install does not install {name}")
 
 

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 mkdir "$work/deb" "$work/rpm"
-FALLOW_COMPRESSION=none "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }
+FALLOW_COMPRESSION=fast "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }
 clean() { timeout 300 lintian --fail-on error,warning --allow-root --no-cfg "$work"/deb/*.deb; }
 clean >"$work/lintian" 2>&1 &
 lintian=$!
@@ -50,7 +50,7 @@ bounded_start() { # NAME UNIT
 	kill "$(daemon_pid "$1")"
 	while daemons_live "$1" >/dev/null; do sleep 0.05; done
 	# After the variables, before the program.
-	python3 - "$file" "setpriv --bounding-set=-all${set:+,$set} --inh-caps=-all${set:+,$set}" <<'PYTHON'
+	python3 - "$file" "setpriv --bounding-set=-all${set:+,$set}" <<'PYTHON'
 import shlex, sys
 words = shlex.split(open(sys.argv[1]).read())
 at = next(i for i, w in enumerate(words) if "=" not in w)
