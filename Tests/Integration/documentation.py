@@ -534,7 +534,8 @@ def page_size(path):
 
 
 def api_routes(path):
-    actual = {(m.upper(), p) for m, p in routes("Sources/FallowController/Routes.swift")}
+    files = ("Sources/FallowController/Routes.swift", "Sources/FallowWeb/WebPages.swift")
+    actual = {(m.upper(), p) for file in files for m, p in routes(file)}
     documented, at = set(), None
     for line in path.read_text().split("\n"):
         if found := re.match(r"^  (/[^:]*):", line):

@@ -11,7 +11,7 @@ library=$work/bin/libfunctions.so
 url=$(cat "$(find "$FALLOW_LAB" -name fallowctld.url)")
 
 mkfifo "$work/commands" "$work/replies"
-python3 "$here/programs/browser.py" "$work/commands" "$work/replies" 2>"$work/browser-said" &
+TMPDIR=$work python3 "$here/programs/browser.py" "$work/commands" "$work/replies" 2>"$work/browser-said" &
 exec {to}>"$work/commands" {from}<"$work/replies"
 browser() { # COMMAND ARGUMENT...
 	local reply

@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -190,6 +191,8 @@ class Browser:
 
 
 def main():
+    # Whoever ends this ends the browser too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     browser = Browser()
     try:
         with open(sys.argv[1]) as commands, open(sys.argv[2], "w") as replies:
