@@ -21,7 +21,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -68,6 +68,10 @@ test-integration: build ## the numbered scripts on a lab cluster; needs root
 test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
 	@.ci/install-packages .ci/packages-rdma || true
 	@Tests/run rdma
+
+test-packages: build ## the packages: built, looked at, installed, upgraded and purged in a Debian of their own; needs root
+	@.ci/install-packages .ci/packages-packaging
+	@Tests/run packages
 
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo
@@ -125,11 +129,11 @@ uninstall: ## remove what install installed; the site's own configuration stays
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(libexecdir) 2>/dev/null || true
 
 deb: build ## packages for Debian, to .build/deb
-	@.ci/install-packages .ci/packages
+	@.ci/install-packages .ci/packages-packaging
 	@packaging/build-deb .build/deb
 
 rpm: build ## packages for RPM, to .build/rpm
-	@.ci/install-packages .ci/packages
+	@.ci/install-packages .ci/packages-packaging
 	@packaging/build-rpm .build/rpm
 
 format: ## put the Swift sources into form

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the packages say of themselves: lintian, the RPM spec, and the units, whose bounds an agent of a lab is held to.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 mkdir "$work/deb" "$work/rpm"
 FALLOW_COMPRESSION=fast "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }

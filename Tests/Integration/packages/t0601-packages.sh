@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The Debian packages: installed into a Debian of their own, reporting only, upgraded under a running older version whose leases
 # are told, removed, and purged without a trace.
-# Alone: packs and unpacks hundreds of megabytes
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 root=$work/root
 # Everything is mounted in a name space of its own, and nothing of it is left when files are removed.
@@ -31,9 +30,9 @@ if [ ! -s "$cache" ]; then
 	# What the packages depend on, so that apt has nothing to fetch later.
 	chroot "$made" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends munge \
 		libcurl4 libsqlite3-0 libstdc++6 libslurm38 slurm-client systemd-standalone-sysusers libc6-dev gcc' >"$work/apt" 2>&1 || { tail -n 5 "$work/apt"; exit 1; }
-	rm -rf "$made"/var/cache/apt/archives/*.deb
+	rm -rf --one-file-system "$made"/var/cache/apt/archives/*.deb
 	tar -C "$made" -cf "$cache.new" . && mv "$cache.new" "$cache"
-	rm -rf "$made"
+	rm -rf --one-file-system "$made"
 fi
 
 mkdir "$work/deb" "$work/old"
