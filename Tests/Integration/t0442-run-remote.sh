@@ -47,6 +47,8 @@ begin() { # NAME OPTIONS...: a program in the background that has filled its mem
 	within 60 grep -q filled "$name.out" || { cat "$name.out"; return 1; }
 }
 ends_with() { local status=0; wait "$program" || status=$?; [ "$status" = "$1" ] || { echo "status $status"; return 1; }; } # STATUS
+# Of this script, not of those that run beside it.
+its_run() { local pid; for pid in $(pgrep -u "$user" -x fallow); do [ "$(readlink "/proc/$pid/cwd")" != "$PWD" ] || echo "$pid"; done; }
 by_signal() { local status=0; wait "$program" || status=$?; [ "$status" -gt 128 ] || { echo "status $status"; return 1; }; }
 never_wrong() { ! grep -q WRONG "$1.out" || { cat "$1.out"; return 1; }; }
 
@@ -75,7 +77,7 @@ proves '... and nothing stays' within 10 no_donor
 
 # Every page of a block is touched after the other end was killed or stopped.
 proves 'a program fills 96 MiB elsewhere' begin orphan --remote-mem=128M
-run=$(pgrep -u "$user" -x fallow)
+run=$(its_run)
 child=$(pgrep -P "$run")
 kill -9 "$run"
 touch orphan.go
@@ -86,7 +88,7 @@ wait "$program"
 proves '... and nothing stays' within 10 no_donor
 
 proves 'a program fills 96 MiB elsewhere' begin frozen --remote-mem=128M
-run=$(pgrep -u "$user" -x fallow)
+run=$(its_run)
 child=$(pgrep -P "$run")
 kill -STOP "$run"
 touch frozen.go
