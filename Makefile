@@ -35,7 +35,10 @@ $(STAMPS)/deps: .ci/packages .ci/install-packages
 	@mkdir -p $(@D) && touch $@
 
 build: $(STAMPS)/deps plugin pager ## build everything for release
-	$(SWIFT) build -c release $(SWIFT_FLAGS)
+	@# The compiler leaves thousands of empty folders where temporary files go.
+	@mkdir -p .build/tmp
+	TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build -c release $(SWIFT_FLAGS)
+	@rm -rf .build/tmp
 	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0 && ln -sf libfallow-c.so $(RELEASE)/libfallow.so
 	+@$(MAKE) --no-print-directory -C examples FALLOW=../$(RELEASE)
 

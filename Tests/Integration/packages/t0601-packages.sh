@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The Debian packages: installed into a Debian of their own, reporting only, upgraded under a running older version whose leases
 # are told, removed, and purged without a trace.
+# Everything is mounted in a name space of its own, and nothing of it is left when files are removed.
+[ "${FALLOW_PACKAGES_APART-}" = 1 ] || FALLOW_PACKAGES_APART=1 exec unshare --mount --propagation private "$0" "$@"
 . "$(dirname "$0")/../lib.sh"
 
 root=$work/root
-# Everything is mounted in a name space of its own, and nothing of it is left when files are removed.
-[ "${FALLOW_PACKAGES_APART-}" = 1 ] || FALLOW_PACKAGES_APART=1 exec unshare --mount --propagation private "$0" "$@"
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_lab/')"
 clean_up() {
 	leave_root
