@@ -47,9 +47,12 @@ struct TopCommand: AsyncParsableCommand {
         if let number = await session.run() {
             // As if the signal had done what it does by default, for whoever waits.
             signal(number, SIG_DFL)
-            kill(getpid(), number)
-            // Another thread may be the one that takes it.
-            sleep(1)
+            var one = sigset_t()
+            sigemptyset(&one)
+            sigaddset(&one, number)
+            // To this thread and not to the process: signals of that are Dispatch's while a source listens for them.
+            pthread_sigmask(SIG_UNBLOCK, &one, nil)
+            raise(number)
             throw ExitCode(128 + number)
         }
     }
