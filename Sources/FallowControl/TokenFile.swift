@@ -1,3 +1,4 @@
+internal import FallowDigest
 public import FallowWire
 
 #if canImport(FoundationEssentials)
@@ -34,7 +35,7 @@ public struct TokenFile: Sendable {
 
     /// Compares two texts in a time that their lengths alone decide.
     public static func areEqual(_ a: String, _ b: String) -> Bool {
-        let (a, b) = (a.utf8, b.utf8)
-        return a.count == b.count && zip(a, b).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+        let (a, b) = (Array(a.utf8), Array(b.utf8))
+        return a.count == b.count && agreeInConstantTime(a, b, bytes: a.count)
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Alone: 1,000 leases of memory as fast as they go; memory and descriptors of the daemons are counted.
-# Leases of memory, again and again, on the own node and on another, adopted by a job's programs too, leave nothing: no descriptor, thread,
+# Leases of memory, again and again, on the own node and on another, leave nothing: no descriptor, thread,
 # process, cgroup folder, file or memory of the daemons, and no rows of the history but what its retention keeps.
 # FALLOW_TEST_CYCLES=10000 for the long run (about 12 minutes on two cores): fallowctld remembers its last 4096 grants, so it grows until it
 # has them; that run begins with 5000 cycles, and then sees 0.4 KiB a cycle, the short one sees 10. The same looks find a daemon that leaks, and leases that stay.
