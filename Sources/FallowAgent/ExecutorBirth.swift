@@ -25,6 +25,8 @@ struct ExecutorBirth: Sendable {
     /// - Parameter transport: what it loads ahead of its lease; nil: nothing.
     /// - Throws: why there is none; nothing is left behind then.
     func start(preparing transport: TransportKind?) throws -> BornExecutor {
+        let hurry = tree.hurry()
+        defer { hurry.end() }
         let cgroup = try tree.create(LeaseID(.random(in: 1 ... .max)))
         do {
             let (ours, theirs) = try LocalConnection.pair(type: .seqpacket)

@@ -29,6 +29,8 @@ final class LeaseStart {
     /// When it was asked for, and what took how long since: phase \u{2192} microseconds.
     let began = ContinuousClock.now
     var microseconds: [String: Int] = [:]
+    /// A donor's memory takes CPU time to allocate, on a node whose cores are usually busy.
+    var hurry: CgroupHurry?
     private let ready: (Result<ExecutorReport, WireError>) -> Void
 
     init(
@@ -45,7 +47,10 @@ final class LeaseStart {
     }
 
     /// Says what became of it. Once only.
-    func finish(_ result: Result<ExecutorReport, WireError>) { ready(result) }
+    func finish(_ result: Result<ExecutorReport, WireError>) {
+        hurry?.end()
+        ready(result)
+    }
 
     /// Notes how long it took from the beginning to here.
     func note(_ phase: String) { microseconds[phase] = Int((ContinuousClock.now - began).nanoseconds / 1000) }

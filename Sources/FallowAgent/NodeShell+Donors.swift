@@ -40,6 +40,7 @@ extension NodeShell {
                 grant: grant, placement: placement,
                 geometry: ArenaGeometry(slotCount: 1, inputBytes: 0, outputBytes: 0),
                 identity: identity, library: -1, transport: local ? .shm : .fabric, ready: ready)
+            start.hurry = tree.hurry()
             starting[grant.leaseID] = start
             findExecutor(for: start)
         } catch { ready(.failure(error)) }

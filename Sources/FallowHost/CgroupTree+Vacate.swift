@@ -28,8 +28,8 @@ extension CgroupTree {
         var remaining = leases.map { cgroup(for: $0) }
         var emptied: [LeaseID] = []
         // The dying go first, before the jobs for a moment and before the leases that stay.
-        for weight in topWeights { weight.raise() }
-        defer { for weight in topWeights { try? weight.lower() } }
+        topWeight.deathsBegin()
+        defer { topWeight.deathsEnd() }
         var signalled: Set<Int32> = []
         for cgroup in remaining {
             cgroup.signal(except: &signalled)
@@ -64,11 +64,5 @@ extension CgroupTree {
             stuck[cgroup.lease] = cgroup.processes
         }
         return Vacated(emptied: emptied, stuck: stuck)
-    }
-
-    var topWeights: [CgroupWeight] {
-        let top = path.prefix { $0 != "/" }
-        return hierarchies.filter { $0.controllers.contains(.cpu) }
-            .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(top)", atRest: share) }
     }
 }

@@ -12,7 +12,7 @@ public final class CgroupTree: Sendable {
     /// Controllers that this machine does not offer; a lease that needs one is refused.
     public let missingControllers: Set<CgroupController>
     let hierarchies: [CgroupHierarchy]
-    let share: CgroupShare
+    let topWeight: TopWeight
     private let logger: Logger
     /// Parent folders that `destroy` may remove, innermost first.
     private let removableParents: [String]
@@ -46,10 +46,12 @@ public final class CgroupTree: Sendable {
                 path: mount)
         }
         self.path = path
-        self.share = share
         self.logger = logger
         missingControllers = layout.missing
         hierarchies = layout.hierarchies
+        topWeight = TopWeight(
+            folders: hierarchies.filter { $0.controllers.contains(.cpu) }
+                .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(components[0])", atRest: share) })
         var removable: [String] = []
         for hierarchy in layout.hierarchies {
             var builder = CgroupFolderBuilder(
@@ -118,10 +120,13 @@ public final class CgroupTree: Sendable {
         return found.sorted { $0.number < $1.number }
     }
 
-    /// Kills everything in every lease. Does not wait. The tree keeps a raised CPU weight, so that the dying get time to die,
-    /// until the next `vacate`.
+    /// Gives the tree an ordinary CPU weight for as long as what is returned exists. With the lowest weight, on a node whose every
+    /// core is busy, a process needs seconds to start, and a donor minutes to have its memory allocated. It is a
+    /// write of two small files.
+    public func hurry() -> CgroupHurry { CgroupHurry(topWeight) }
+
+    /// Kills everything in every lease. Does not wait: `vacate` does, and gives the dying the time to die.
     public func killAll() {
-        for weight in topWeights { weight.raise() }
         CgroupKiller(folder: leasesFolder(in: hierarchies[0]), isUnified: hierarchies[0].isUnified).kill()
     }
 

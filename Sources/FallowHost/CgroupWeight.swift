@@ -18,11 +18,7 @@ struct CgroupWeight: Sendable {
     /// Back to the weight at rest: with the lowest there is, jobs get what they ask for, and we what is left.
     func lower() throws(HostError) {
         guard applies else { return }
-        guard atRest == .lowest else {
-            return try HostFile.write(
-                hierarchy.isUnified ? "100" : "1024",
-                to: "\(folder)/\(hierarchy.isUnified ? "cpu.weight" : "cpu.shares")")
-        }
+        guard atRest == .lowest else { return equalize() }
         if hierarchy.isUnified {
             // cpu.idle (Linux 5.15) is still less than the weight 1.
             if HostFile.tryWrite("1", to: "\(folder)/cpu.idle") != 0 {
@@ -30,6 +26,17 @@ struct CgroupWeight: Sendable {
             }
         } else {
             try HostFile.write("2", to: "\(folder)/cpu.shares")
+        }
+    }
+
+    /// As much as any other folder.
+    func equalize() {
+        guard applies else { return }
+        if hierarchy.isUnified {
+            _ = HostFile.tryWrite("0", to: "\(folder)/cpu.idle")
+            _ = HostFile.tryWrite("100", to: "\(folder)/cpu.weight")
+        } else {
+            _ = HostFile.tryWrite("1024", to: "\(folder)/cpu.shares")
         }
     }
 
