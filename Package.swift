@@ -225,7 +225,8 @@ let package = Package(
         .target(
             name: "TransportTesting",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
+                "CLinux",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",

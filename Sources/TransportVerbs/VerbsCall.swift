@@ -4,29 +4,14 @@ internal import Glibc
 package import TransportHandshake
 
 /// A connect under way: what was opened for it, before the listener has answered.
-package struct VerbsCall {
-    package let link: VerbsLink
+package struct VerbsCall<Link: VerbsOpened> {
+    package let link: Link
 
-    /// Why a connect came to nothing.
-    package enum Failure: Error {
-        /// It will not be otherwise next time.
-        case final(TransportError)
-        /// The peer's machine said that nobody listens.
-        case nobody
-        /// The network, or something left over of an earlier connection, was in the way.
-        case again(TransportError)
-
-        package var error: TransportError {
-            switch self {
-            case .final(let error), .again(let error): error
-            case .nobody: .system(code: ECONNREFUSED)
-            }
-        }
-    }
+    package typealias Failure = VerbsCallFailure
 
     /// InfiniBand's reasons for a reject (IBA 12.6.7.2): no such service; the peer remembers this queue pair from before.
-    private static let invalidService: CInt = 8
-    private static let staleConnection: CInt = 10
+    private static var invalidService: CInt { 8 }
+    private static var staleConnection: CInt { 10 }
 
     /// Finds the way to an address and the device that it leads over.
     static func resolve(
@@ -56,16 +41,17 @@ package struct VerbsCall {
 
     /// Sends a request. Does not wait.
     package func send(_ request: [UInt8]) throws(Failure) {
+        let connection = link.connection
         let code = request.withUnsafeBufferPointer { data in
-            var parameters = link.parameters(data)
-            return crdma_connect(link.id.pointer, &parameters)
+            var parameters = connection.parameters(data)
+            return crdma_connect(connection.id.pointer, &parameters)
         }
         guard code == 0 else { throw .again(.system(code: code)) }
     }
 
     /// - Returns: what came with the listener's accept.
     package func accepted(until deadline: MonotonicDeadline) throws(Failure) -> [UInt8] {
-        guard case .connected(let data) = try Self.answer(link.id, until: deadline) else {
+        guard case .connected(let data) = try Self.answer(link.connection.id, until: deadline) else {
             throw .final(.protocolViolation)
         }
         return data
@@ -82,6 +68,23 @@ package struct VerbsCall {
         case .unreachable(let code): throw .again(.system(code: code))
         case .ended: throw .again(.peerLost)
         case .connected, .addressResolved, .routeResolved, .request, .other: return event
+        }
+    }
+}
+
+/// Why a connect came to nothing.
+package enum VerbsCallFailure: Error {
+    /// It will not be otherwise next time.
+    case final(TransportError)
+    /// The peer's machine said that nobody listens.
+    case nobody
+    /// The network, or something left over of an earlier connection, was in the way.
+    case again(TransportError)
+
+    package var error: TransportError {
+        switch self {
+        case .final(let error), .again(let error): error
+        case .nobody: .system(code: ECONNREFUSED)
         }
     }
 }

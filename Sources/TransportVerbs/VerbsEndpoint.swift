@@ -36,6 +36,10 @@ public struct VerbsEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     var watch = VerbsWatch()
     /// Whether the completion channel will tell of the next completion.
     var isArmed = false
+    /// Messages that were posted and not yet given to the device: their requests, chained.
+    private var waiting: (first: UnsafeMutablePointer<ibv_send_wr>, last: UnsafeMutablePointer<ibv_send_wr>)?
+    /// How often the device was told of something to send.
+    package private(set) var doorbellCount: UInt64 = 0
     private let requests: VerbsRequests
     private let entries: UnsafeMutablePointer<ibv_wc>
 
@@ -82,6 +86,11 @@ public struct VerbsEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     // MARK: Sending
 
     public mutating func send(sequence: UInt32, byteCount: Int) throws(TransportError) {
+        try post(sequence: sequence, byteCount: byteCount)
+        try flush()
+    }
+
+    public mutating func post(sequence: UInt32, byteCount: Int) throws(TransportError) {
         precondition(sequence == nextSent, "messages are sent in the order of their sequence")
         guard byteCount >= 0, byteCount <= outgoingCapacityBytes else {
             throw .oversize(limitBytes: outgoingCapacityBytes)
@@ -92,22 +101,36 @@ public struct VerbsEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
         let request = requests.message(
             slot: Int(sequence & mask), sequence: sequence, byteCount: max(byteCount, InvocationLayout.headerBytes),
             number: posted &+ 1)
-        try post(request)
+        posted &+= 1
         nextSent = sequence &+ 1
+        guard let chain = waiting else {
+            waiting = (request, request)
+            return
+        }
+        chain.last.pointee.next = request
+        waiting = (chain.first, request)
     }
 
-    private mutating func post(_ request: UnsafeMutablePointer<ibv_send_wr>) throws(TransportError) {
+    public mutating func flush() throws(TransportError) {
+        guard let chain = waiting else { return }
+        waiting = nil
+        try ring(chain.first)
+    }
+
+    /// Gives a chain of requests to the device: one doorbell.
+    private mutating func ring(_ requests: UnsafeMutablePointer<ibv_send_wr>) throws(TransportError) {
         var bad: UnsafeMutablePointer<ibv_send_wr>?
-        guard ibv_post_send(link.pair, request, &bad) == 0 else {
+        doorbellCount &+= 1
+        guard ibv_post_send(link.pair, requests, &bad) == 0 else {
             fail(.peerLost)
             throw .peerLost
         }
-        posted &+= 1
     }
 
     /// Sends of which no end is known fill the device's queue, although what they were answered with has arrived: their
     /// acknowledgements are late. Presses on for a second.
     private mutating func waitForRoom() throws(TransportError) {
+        try flush()
         let deadline = MonotonicDeadline(in: VerbsBounds.fullQueueNanoseconds)
         while posted &- retired >= UInt64(link.shape.sends) {
             progress()
@@ -120,7 +143,11 @@ public struct VerbsEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
     mutating func probe() {
         guard isOpen, failure == nil, !watch.isProbing, posted &- retired < UInt64(link.shape.sends) else { return }
         watch.isProbing = true
-        try? post(requests.empty(number: posted &+ 1))
+        do throws(TransportError) {
+            try flush()
+            posted &+= 1
+            try ring(requests.empty(number: posted))
+        } catch {}  // `fail` has noted it
     }
 
     // MARK: Receiving
@@ -206,6 +233,7 @@ public struct VerbsEndpoint: ~Copyable, Endpoint, @unchecked Sendable {
 
     public mutating func close() {
         guard isOpen else { return }
+        try? flush()
         isOpen = false
         Self.leave(link, requests, entries, posted: posted, retired: retired, isBroken: failure != nil)
     }

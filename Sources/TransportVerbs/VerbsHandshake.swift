@@ -2,8 +2,11 @@ package import FallowModel
 package import FallowTransport
 package import TransportHandshake
 
-/// Where a peer may write: address and key in the peer's terms. The length follows from the geometry.
-package struct VerbsWindow: Equatable {
+/// Where a peer may write, or of a donor read too: address and key in the owner's terms. The length is known to both.
+package struct VerbsWindow: Equatable, Sendable {
+    /// Of an end where the peer has nothing to do. A write of no bytes needs no window.
+    static let nowhere = VerbsWindow(address: 0, key: 0)
+
     package var address: UInt64
     package var key: UInt32
 
@@ -15,8 +18,8 @@ package struct VerbsWindow: Equatable {
 
 /// What the two ends say to each other in rdma_cm's private data.
 ///
-/// A connect request leaves 56 bytes. So what both ends know already, the lease and the geometry, does not travel: it is
-/// in the proof, of which the first 20 bytes do.
+/// A connect request leaves 56 bytes. So what both ends know already, the lease and the geometry or the amount of memory, does
+/// not travel: it is in the proof, of which the first 20 bytes do.
 package struct VerbsIntroduction {
     static let magic: UInt32 = 0x7677_6c66  // "flwv"
     static let version: UInt16 = 1
@@ -38,6 +41,16 @@ package struct VerbsIntroduction {
         known.append(UInt64(geometry.slotCount))
         known.append(UInt64(geometry.inputBytes))
         known.append(UInt64(geometry.outputBytes))
+        self.known = known.content
+    }
+
+    /// Between a donor and its borrower, who know how much is lent.
+    package init(leaseID: LeaseID, secret: [UInt8], address: String, capacityBytes: Int) {
+        key = ProofKey(secret: secret)
+        self.address = address
+        var known = HandshakeBytes()
+        known.append(leaseID.number)
+        known.append(UInt64(capacityBytes))
         self.known = known.content
     }
 

@@ -7,9 +7,8 @@ internal import Glibc
 ///
 /// The peer may write where it was told: into this worker's incoming slots. It may read nothing, and nothing else of the
 /// protection domain is open to it. Outgoing slots are registered for the device's own reading alone.
-package final class VerbsLink: @unchecked Sendable {
-    let id: VerbsID
-    let domain: VerbsDomain
+package final class VerbsLink: VerbsOpened, @unchecked Sendable {
+    package let connection: VerbsPair
     let shape: VerbsShape
     let incomingBase: UnsafeMutableRawPointer
     let outgoingBase: UnsafeMutableRawPointer
@@ -19,11 +18,11 @@ package final class VerbsLink: @unchecked Sendable {
     package let window: VerbsWindow
     /// What the outgoing slots are named by in work requests.
     let outgoingKey: UInt32
+    // The connection's own, at hand.
+    let id: VerbsID
     let pair: UnsafeMutablePointer<ibv_qp>
-    /// One for sends and receives, so that one look sees everything.
     let queue: UnsafeMutablePointer<ibv_cq>
     let completionChannel: UnsafeMutablePointer<ibv_comp_channel>
-    /// Most bytes that a send can carry within its work request.
     let inlineBytes: Int
 
     private let memory: VerbsMemory
@@ -31,11 +30,6 @@ package final class VerbsLink: @unchecked Sendable {
     private let outgoingRegion: VerbsRegistration
 
     init(_ id: VerbsID, domain: VerbsDomain, geometry: ArenaGeometry, isClient: Bool) throws(VerbsError) {
-        guard id.context == domain.context else {
-            throw VerbsError("the connection is on another device than the lease's others", code: EXDEV)
-        }
-        self.id = id
-        self.domain = domain
         shape = try VerbsShape(slotCount: geometry.slotCount, limits: domain.limits)
         incomingStride = isClient ? geometry.outputStrideBytes : geometry.inputStrideBytes
         outgoingStride = isClient ? geometry.inputStrideBytes : geometry.outputStrideBytes
@@ -55,51 +49,21 @@ package final class VerbsLink: @unchecked Sendable {
         window = VerbsWindow(address: UInt64(UInt(bitPattern: incomingBase)), key: incomingRegion.remoteKey)
         outgoingKey = outgoingRegion.localKey
 
-        var channel: UnsafeMutablePointer<ibv_comp_channel>?
-        try verbsCheck(crdma_create_comp_channel(domain.context, &channel), "make a completion channel")
-        guard let channel else { throw VerbsError("libibverbs made no completion channel", code: EIO) }
-        var queue: UnsafeMutablePointer<ibv_cq>?
-        do throws(VerbsError) {
-            try verbsCheck(
-                crdma_create_cq(domain.context, shape.completions, channel, &queue), "make a completion queue")
-            guard let queue else { throw VerbsError("libibverbs made no completion queue", code: EIO) }
-            (pair, inlineBytes) = try Self.makePair(id, domain, queue, shape)
-            self.queue = queue
-            completionChannel = channel
-        } catch {
-            if let queue { crdma_destroy_cq(queue) }
-            crdma_destroy_comp_channel(channel)
-            throw error
-        }
+        let connection = try VerbsPair(
+            id, domain: domain, sends: shape.sends, receives: shape.receives, inlineBytes: VerbsBounds.inlineBytes)
+        self.connection = connection
+        self.id = id
+        pair = connection.pointer
+        queue = connection.queue
+        completionChannel = connection.completionChannel
+        inlineBytes = connection.inlineBytes
         for _ in 0..<shape.receives / shape.receiveBatch { try postReceives() }
     }
 
     deinit {
         // Unregistered after the queue pair is gone, so that the peer never meets a window that is not there any more.
-        crdma_destroy_qp(id.pointer)
-        crdma_destroy_cq(queue)
-        crdma_destroy_comp_channel(completionChannel)
+        connection.close()
         receiveChain.deallocate()
-    }
-
-    private static func makePair(
-        _ id: VerbsID, _ domain: VerbsDomain, _ queue: UnsafeMutablePointer<ibv_cq>, _ shape: VerbsShape
-    ) throws(VerbsError) -> (UnsafeMutablePointer<ibv_qp>, inlineBytes: Int) {
-        var code: CInt = EINVAL
-        for bytes in VerbsBounds.inlineBytes {
-            var wanted = ibv_qp_init_attr()
-            wanted.qp_type = IBV_QPT_RC
-            wanted.send_cq = queue
-            wanted.recv_cq = queue
-            wanted.cap = ibv_qp_cap(
-                max_send_wr: UInt32(shape.sends), max_recv_wr: UInt32(shape.receives), max_send_sge: 1,
-                max_recv_sge: 1, max_inline_data: bytes)
-            code = crdma_create_qp(id.pointer, domain.pointer, &wanted)
-            if code == 0, let pair = id.pointer.pointee.qp { return (pair, Int(wanted.cap.max_inline_data)) }
-            // Devices say no to more inline bytes than they have.
-            guard code == EINVAL || code == ENOMEM else { break }
-        }
-        throw VerbsError("verbs cannot make a queue pair for \(shape.sends) sends", code: code)
     }
 
     /// The receives that are posted at once: a write with an immediate uses one up, and puts nothing into it.
@@ -120,16 +84,6 @@ package final class VerbsLink: @unchecked Sendable {
         let code = ibv_post_recv(pair, receiveChain, &bad)
         try verbsCheck(code < 0 ? errno : code, "post receives")
     }
-
-    /// What travels with a connect or an accept, and the bounds that go with it.
-    func parameters(_ data: UnsafeBufferPointer<UInt8>) -> rdma_conn_param {
-        var parameters = rdma_conn_param()
-        parameters.private_data = UnsafeRawPointer(data.baseAddress)
-        parameters.private_data_len = UInt8(data.count)
-        parameters.retry_count = VerbsBounds.retryCount
-        parameters.rnr_retry_count = VerbsBounds.notReadyRetryCount
-        return parameters
-    }
 }
 
 /// How many of each a connection's queues hold.
@@ -144,8 +98,6 @@ struct VerbsShape {
     let receives: Int
     /// Receives are posted so many at once.
     let receiveBatch: Int
-    /// Every work request may end with a completion, when the connection breaks.
-    var completions: CInt { CInt(sends + receives + 1) }
 
     init(slotCount: Int, limits: ibv_device_attr) throws(VerbsError) {
         let most = Int(limits.max_qp_wr)

@@ -3,7 +3,7 @@ internal import FallowWire
 
 /// The work requests of one connection's sends, made once: one a slot, and an empty one. A send fills in what differs.
 ///
-/// They are made in one array and linked by nothing, so that several can be chained and posted with one doorbell.
+/// Nothing links them until several are chained, to be posted with one doorbell.
 final class VerbsRequests {
     private let messages: UnsafeMutablePointer<ibv_send_wr>
     private let elements: UnsafeMutablePointer<ibv_sge>
@@ -54,6 +54,7 @@ final class VerbsRequests {
         let request = messages + slot
         elements[slot].length = UInt32(byteCount)
         request.pointee.wr_id = number
+        request.pointee.next = nil
         request.pointee.imm_data = sequence.bigEndian
         request.pointee.send_flags =
             (byteCount <= inlineBytes ? IBV_SEND_INLINE.rawValue : 0)

@@ -14,6 +14,7 @@ import TransportVerbs
 //     has resolved, requested or been accepted)
 //   transport-peer memory-shm    CAPACITY 0 0 donor  (a donor; its memory file is descriptor 3)
 //   transport-peer memory-fabric CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
+//   transport-peer memory-verbs  CAPACITY 0 0 donor SECRET-BYTE BIND-ADDRESS  (a donor; prints its address)
 //   transport-peer verbs-deaf SLOTS INPUT OUTPUT - SECRET-BYTE BIND-ADDRESS  (prints its address, listens, accepts nobody)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
@@ -35,6 +36,9 @@ import TransportVerbs
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
         if arguments[1] == "memory-shm" { lendHere(capacityBytes: slots) }
         if arguments[1] == "memory-fabric" { lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!) }
+        if arguments[1] == "memory-verbs" {
+            lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, bindAddress: arguments[7])
+        }
         if arguments[1] == "verbs-dying" { die(arguments, geometry) }
         if arguments[1] == "verbs-deaf" { listen(arguments, geometry) }
         guard let mode = WaitMode(rawValue: arguments[5]) else { leave(2, "no such mode: \(arguments[5])") }
@@ -95,6 +99,21 @@ import TransportVerbs
             let listener = try FabricMemoryListener(
                 bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
                 memory: UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes))
+            say(listener.address)
+            listener.serve { true }
+            leave(0, "closed")
+        } catch { leave(1, "\(error)") }
+    }
+
+    /// The same over RDMA, of a memory file as fallow-donor's.
+    static func lend(capacityBytes: Int, secretByte: UInt8, bindAddress: String) -> Never {
+        do {
+            let memory = try DonorMemory(capacityBytes: capacityBytes)
+            let mapping = try DonorMapping(
+                adopting: fcntl(memory.descriptor, F_DUPFD_CLOEXEC, 0), capacityBytes: capacityBytes)
+            let listener = try VerbsMemoryListener(
+                bindAddress: bindAddress, leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
+                memory: mapping.memory)
             say(listener.address)
             listener.serve { true }
             leave(0, "closed")

@@ -4,6 +4,7 @@ internal import FallowTransport
 internal import Glibc
 public import TransportFabric
 public import TransportShm
+public import TransportVerbs
 
 /// A donor in a process of its own, and its agent, who is played here. Ended with this object.
 public final class Donor: @unchecked Sendable {
@@ -17,17 +18,41 @@ public final class Donor: @unchecked Sendable {
     /// Where it listens, when it is reached over the network.
     public var address: String { process.greeting }
 
-    public init(isHere: Bool, capacityBytes: Int) throws {
+    /// How borrowers get at its memory.
+    public enum Reach: Sendable {
+        case shm, fabric
+        /// Listening on an RDMA device's address.
+        case verbs(bindAddress: String)
+    }
+
+    public convenience init(isHere: Bool, capacityBytes: Int) throws {
+        try self.init(isHere ? .shm : .fabric, capacityBytes: capacityBytes)
+    }
+
+    public init(_ reach: Reach, capacityBytes: Int) throws {
         self.capacityBytes = capacityBytes
-        if isHere {
+        switch reach {
+        case .shm:
             let memory = try DonorMemory(capacityBytes: capacityBytes)
             self.memory = memory
             process = try PeerProcess(
                 ["memory-shm", "\(capacityBytes)", "0", "0", "donor"], descriptor: memory.descriptor)
-        } else {
+        case .fabric:
             memory = nil
             process = try PeerProcess(["memory-fabric", "\(capacityBytes)", "0", "0", "donor", "7"])
+        case .verbs(let address):
+            memory = nil
+            process = try PeerProcess(["memory-verbs", "\(capacityBytes)", "0", "0", "donor", "7", address])
         }
+    }
+
+    /// - Parameter source: where the borrower comes from; nil leaves it to the routes.
+    public func verbsEndpoint(
+        from source: String?, secret: [UInt8] = Donor.secret, lease: LeaseID = Donor.lease, capacityBytes: Int? = nil
+    ) throws -> VerbsMemoryEndpoint {
+        try VerbsMemoryEndpoint.connect(
+            address: process.greeting, leaseID: lease, secret: secret,
+            capacityBytes: capacityBytes ?? self.capacityBytes, source: source, timeout: .seconds(5))
     }
 
     public func shmEndpoint() throws -> ShmMemoryEndpoint {

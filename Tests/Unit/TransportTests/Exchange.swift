@@ -21,6 +21,19 @@ struct Caller<E: Endpoint & ~Copyable>: ~Copyable {
 
     /// Sends `byteCount` bytes that only this message has.
     mutating func send(_ byteCount: Int) throws(TransportError) {
+        prepare(byteCount)
+        try endpoint.send(sequence: nextSent, byteCount: 64 + byteCount)
+        nextSent &+= 1
+    }
+
+    /// The same, for a batch: nothing need be under way before the endpoint is flushed.
+    mutating func post(_ byteCount: Int) throws(TransportError) {
+        prepare(byteCount)
+        try endpoint.post(sequence: nextSent, byteCount: 64 + byteCount)
+        nextSent &+= 1
+    }
+
+    private func prepare(_ byteCount: Int) {
         let to = endpoint.outgoing(slot(nextSent))
         RequestHeader(
             invocationID: UInt64(nextSent), function: 0, payloadBytes: UInt64(byteCount),
@@ -29,8 +42,6 @@ struct Caller<E: Endpoint & ~Copyable>: ~Copyable {
         for index in 0..<byteCount {
             to.storeBytes(of: pattern(nextSent, index), toByteOffset: 64 + index, as: UInt8.self)
         }
-        try endpoint.send(sequence: nextSent, byteCount: 64 + byteCount)
-        nextSent &+= 1
     }
 
     /// Receives the next reply and compares every byte.

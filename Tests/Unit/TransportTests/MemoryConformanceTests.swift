@@ -110,7 +110,7 @@ extension TransportTests {
         }
 
         /// Over the network alone: with shared memory whoever has the descriptor is in.
-        @Test func nobodyElseIsLetIn() throws {
+        @Test(.enabled(if: MemoryTransport.allCases.contains(.fabric))) func nobodyElseIsLetIn() throws {
             let donor = try Donor(isHere: false, capacityBytes: 1 << 20)
             #expect(throws: TransportError.refused) {
                 _ = try donor.fabricEndpoint(secret: Array(repeating: 8, count: 32)).depth

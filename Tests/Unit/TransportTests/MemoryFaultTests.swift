@@ -1,3 +1,4 @@
+import FallowModel
 import FallowTransport
 import Glibc
 import Testing
@@ -14,6 +15,7 @@ extension TransportTests {
             struct Check: MemoryCheck {
                 let fault: Fault
                 let mode: WaitMode
+                let bound: Duration
                 func run<E: MemoryEndpoint & ~Copyable>(_ endpoint: consuming E, donor: Donor) throws {
                     var borrower = Borrower(endpoint)
                     let bytes = memoryPattern(1 << 20, at: 0, 3)
@@ -41,7 +43,7 @@ extension TransportTests {
                     killer.join()
                     #expect(lost == .peerLost)
                     let end = try #require(gone)
-                    #expect(seen < end + .milliseconds(500))
+                    #expect(seen < end + bound)
                     // Nothing failed before the donor did.
                     #expect(seen > start + .milliseconds(30))
                     // No access succeeds afterwards.
@@ -55,7 +57,9 @@ extension TransportTests {
                     }
                 }
             }
-            for mode in [WaitMode.polling, .sleeping] { try transport.check(Check(fault: fault, mode: mode)) }
+            for mode in [WaitMode.polling, .sleeping] {
+                try transport.check(Check(fault: fault, mode: mode, bound: transport.bound))
+            }
         }
 
         /// In flight at the moment of the donor's death: every operation completes, with an error or with its bytes.
@@ -87,7 +91,7 @@ extension TransportTests {
         }
 
         /// Over a network a frozen donor answers nobody, and goes on when it is thawed; given up, it is closed.
-        @Test func aFrozenDonorKeepsNobody() throws {
+        @Test(.enabled(if: MemoryTransport.allCases.contains(.fabric))) func aFrozenDonorKeepsNobody() throws {
             struct Check: MemoryCheck {
                 let thaws: Bool
                 func run<E: MemoryEndpoint & ~Copyable>(_ endpoint: consuming E, donor: Donor) throws {
@@ -111,6 +115,46 @@ extension TransportTests {
                 }
             }
             for thaws in [true, false] { try MemoryTransport.fabric.check(Check(thaws: thaws)) }
+        }
+
+        /// A device serves whatever its donor does.
+        @Test(.enabled(if: RDMAHere.isThere, "no RDMA device on this machine")) func aFrozenDonorServesOverVerbs()
+            throws
+        {
+            struct Check: MemoryCheck {
+                func run<E: MemoryEndpoint & ~Copyable>(_ endpoint: consuming E, donor: Donor) throws {
+                    var borrower = Borrower(endpoint)
+                    donor.freeze()
+                    try borrower.put([1, 2, 3], at: 0)
+                    #expect(try borrower.get(3, at: 0, .sleeping) == [1, 2, 3])
+                    donor.thaw()
+                }
+            }
+            try MemoryTransport.verbs.check(Check())
+        }
+
+        @Test(.enabled(if: RDMAHere.isThere, "no RDMA device on this machine"))
+        func nobodyElseIsLetInOverVerbs() throws {
+            let donor = try Donor(.verbs(bindAddress: RDMAHere.server), capacityBytes: 1 << 20)
+            let source = RDMAHere.source
+            #expect(throws: TransportError.refused) {
+                _ = try donor.verbsEndpoint(from: source, secret: Array(repeating: 8, count: 32)).depth
+            }
+            #expect(throws: TransportError.refused) {
+                _ = try donor.verbsEndpoint(from: source, lease: LeaseID(2)).depth
+            }
+            #expect(throws: TransportError.refused) {
+                _ = try donor.verbsEndpoint(from: source, capacityBytes: 1 << 21).depth
+            }
+            // It is none the worse, and when its borrower has gone another may come.
+            for _ in 0..<2 {
+                var borrower = Borrower(try donor.verbsEndpoint(from: source))
+                try borrower.put([5], at: 77)
+                #expect(try borrower.get(1, at: 77) == [5])
+                #expect(throws: TransportError.refused) { _ = try donor.verbsEndpoint(from: source).depth }
+                borrower.endpoint.close()
+                usleep(500_000)
+            }
         }
 
         /// On this node nobody's help is needed: a frozen donor is as good as any other, until its agent says no.

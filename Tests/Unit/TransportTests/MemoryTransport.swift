@@ -16,14 +16,27 @@ enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
     case shm, fabric
     /// The same, with local buffers registered as some providers want it.
     case registering
+    case verbs
     var testDescription: String { rawValue }
 
+    /// As of `Transport`: an emulated machine with RDMA devices has no time for the others.
+    static let allCases: [MemoryTransport] =
+        RDMAHere.isNamed ? [.verbs] : [.shm, .fabric, .registering] + (RDMAHere.isThere ? [.verbs] : [])
+
+    /// How soon a donor's death is an error.
+    var bound: Duration { self == .verbs ? .seconds(2) : .milliseconds(500) }
+
     func check(_ check: some MemoryCheck, capacityBytes: Int = 1 << 24) throws {
-        let donor = try Donor(isHere: self == .shm, capacityBytes: capacityBytes)
         switch self {
-        case .shm: try check.run(donor.shmEndpoint(), donor: donor)
-        case .fabric: try check.run(donor.fabricEndpoint(), donor: donor)
-        case .registering: try check.run(donor.fabricEndpoint(registersLocally: true), donor: donor)
+        case .shm:
+            let donor = try Donor(.shm, capacityBytes: capacityBytes)
+            try check.run(donor.shmEndpoint(), donor: donor)
+        case .fabric, .registering:
+            let donor = try Donor(.fabric, capacityBytes: capacityBytes)
+            try check.run(donor.fabricEndpoint(registersLocally: self == .registering), donor: donor)
+        case .verbs:
+            let donor = try Donor(.verbs(bindAddress: RDMAHere.server), capacityBytes: capacityBytes)
+            try check.run(donor.verbsEndpoint(from: RDMAHere.source), donor: donor)
         }
     }
 }

@@ -27,6 +27,25 @@ extension TransportTests {
             #expect(serving.listener.refusals["taken"] == 1)
         }
 
+        @Test func aBatchIsOneDoorbell() throws {
+            let serving = try VerbsServing()
+            defer { serving.end() }
+            var caller = Caller(
+                try RDMAHere.connector(to: serving.listener.address).connect(worker: 0, timeout: .seconds(5)))
+            // Three times around the ring; inline and not, with completions asked for within a chain and at its end.
+            for round in 0..<3 * smallGeometry.slotCount {
+                let before = caller.endpoint.doorbellCount
+                let count = 1 + round % smallGeometry.slotCount
+                for place in 0..<count { try caller.post(place % 2 == 0 ? 8 : 2000) }
+                #expect(caller.endpoint.doorbellCount == before)
+                try caller.endpoint.flush()
+                #expect(caller.endpoint.doorbellCount == before + 1)
+                for place in 0..<count { try caller.receive(place % 2 == 0 ? 8 : 2000) }
+            }
+            try caller.endpoint.flush()
+            caller.endpoint.close()
+        }
+
         @Test func anotherGeometryIsRefused() throws {
             let serving = try VerbsServing()
             defer { serving.end() }
@@ -46,7 +65,7 @@ extension TransportTests {
                 leaseID: someLease, secret: someSecret, address: address, geometry: smallGeometry)
             let connector = RDMAHere.connector(to: address)
             func attempt(_ alter: ([UInt8]) -> [UInt8]) throws {
-                do throws(VerbsCall.Failure) {
+                do throws(VerbsCallFailure) {
                     let call = try connector.open(until: soon())
                     let request = introduction.request(
                         worker: 0, nonce: Array(repeating: 1, count: 16), window: call.link.window)

@@ -19,7 +19,7 @@ extension TransportTests {
                 leaseID: someLease, secret: someSecret, address: serving.listener.address, geometry: smallGeometry)
             let nonce = ProofKey.freshNonce()
             let deadline = MonotonicDeadline(in: 5_000_000_000)
-            do throws(VerbsCall.Failure) {
+            do throws(VerbsCallFailure) {
                 let call = try RDMAHere.connector(to: serving.listener.address).open(until: deadline)
                 try call.send(introduction.request(worker: worker, nonce: nonce, window: call.link.window))
                 let answer = try call.accepted(until: deadline)
