@@ -105,6 +105,7 @@ let package = Package(
             ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CFabric", "CLinux"]),
         room(
             "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
+        room("TransportStream", ["FallowTransport", "FallowModel", "TransportHandshake", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
@@ -123,7 +124,8 @@ let package = Package(
                 "FallowTenant", "CLinux", "CFallow",
             ]),
         room(
-            "FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "TransportFabric", "FallowTenant"]),
+            "FallowDonor",
+            ["FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportStream", "FallowTenant"]),
         room(
             "FallowClient",
             [
@@ -133,7 +135,7 @@ let package = Package(
         ),
         room(
             "FallowMemory",
-            ["FallowModel", "FallowTransport", "TransportShm", "TransportFabric", "FallowClient", "CLinux"]),
+            ["FallowModel", "FallowTransport", "TransportShm", "TransportStream", "FallowClient", "CLinux"]),
         testableRoom(
             "FallowAgent",
             [
@@ -203,7 +205,9 @@ let package = Package(
             swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
         .target(
             name: "MemoryBenchmarks",
-            dependencies: ["FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric"],
+            dependencies: [
+                "FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportStream",
+            ],
             path: "Benchmarks/MemoryBenchmarks", swiftSettings: swift),
         .executableTarget(
             name: "memory-bench", dependencies: ["MemoryBenchmarks"], path: "Benchmarks/memory",
@@ -225,13 +229,14 @@ let package = Package(
         .target(
             name: "TransportTesting",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportStream",
+                "CLinux",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
             dependencies: [
                 "TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric",
-                "TransportVerbs",
+                "TransportStream", "TransportVerbs",
             ],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
         .target(name: "TestProcesses", path: "Tests/Support/TestProcesses", swiftSettings: swift),
@@ -261,13 +266,14 @@ let package = Package(
             "TransportTests",
             [
                 "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
-                "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
+                "TransportStream", "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
             ]),
         tests(
             "FallowMemoryTests",
             [
-                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric",
-                "TransportTesting", "transport-peer", "libfallow", "CFallow",
+                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportTesting",
+                "FallowTestSupport", "FallowWire",
+                "transport-peer", "libfallow", "CFallow",
             ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
@@ -275,7 +281,7 @@ let package = Package(
             "FallowAgentTests",
             [
                 "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
-                "FallowWire", "FallowTestSupport", "FallowTransport", "TransportShm", "TransportFabric",
+                "FallowWire", "FallowTestSupport", "FallowTransport", "TransportShm", "TransportStream",
                 "CFallowReport", log,
             ]),
         tests(

@@ -39,7 +39,7 @@ extension NodeShell {
             let start = LeaseStart(
                 grant: grant, placement: placement,
                 geometry: ArenaGeometry(slotCount: 1, inputBytes: 0, outputBytes: 0),
-                identity: identity, library: -1, transport: local ? .shm : .fabric, ready: ready)
+                identity: identity, library: -1, transport: local ? .shm : .stream, ready: ready)
             starting[grant.leaseID] = start
             findExecutor(for: start)
         } catch { ready(.failure(error)) }

@@ -63,14 +63,14 @@ public final class DonorLease: Sendable {
                     self.file = file
                 } catch { throw nonsense("\(error)") }
                 introduction = nil
-            case .fabric:
+            case .stream:
                 guard let address = opened.address, let secret = opened.secretBytes else {
                     throw nonsense("no address or no secret")
                 }
                 introduction = Introduction(address: address, verbsAddress: opened.verbsAddress, secret: secret)
                 file = nil
                 control = nil
-            case .verbs: throw nonsense("verbs is offered beside fabric, not alone")
+            case .fabric, .verbs: throw nonsense("\(opened.transport.rawValue), over which no donor listens")
             }
             capacityBytes = capacity
         } catch {

@@ -6,7 +6,7 @@ public struct DonorGrant: Sendable {
         /// On this node: the donor's memory file.
         case shm(DonorFile)
         /// Over the network: where the donor listens, and what proves that its memory is this region's.
-        case fabric(address: String, leaseID: LeaseID, secret: [UInt8])
+        case stream(address: String, leaseID: LeaseID, secret: [UInt8])
     }
 
     public var path: Path

@@ -1,8 +1,8 @@
 internal import FallowClient
 internal import FallowTransport
 internal import Glibc
-internal import TransportFabric
 internal import TransportShm
+internal import TransportStream
 
 /// A region's connection to one donor: what waits to be posted, what is in flight, since when. For one kind of endpoint each,
 /// as `DonorLink.open` chooses.
@@ -33,10 +33,10 @@ class DonorLink {
                     try ShmMemoryEndpoint(adopting: file.take(), capacityBytes: grant.capacityBytes), grant,
                     isImmediate: true)
             } catch { throw FallowError(.internalError, "a donor on this node cannot be used: \(error)") }
-        case .fabric(let address, let leaseID, let secret):
+        case .stream(let address, let leaseID, let secret):
             do throws(TransportError) {
                 return Linked(
-                    try FabricMemoryEndpoint.connect(
+                    try StreamMemoryEndpoint.connect(
                         address: address, leaseID: leaseID, secret: secret, capacityBytes: grant.capacityBytes,
                         timeout: timeout), grant, isImmediate: false)
             } catch { throw FallowError(.internalError, "the donor at \(address) cannot be reached: \(error)") }

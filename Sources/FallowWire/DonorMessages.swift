@@ -11,7 +11,7 @@ public struct DonorAssignment: Codable, Sendable {
     /// Whether to ask for huge pages, where the kernel has them for shared memory.
     public var hugePages: Bool
     public var transport: TransportKind
-    /// With `fabric`: the address to listen on, without a port.
+    /// With `stream`: the address to listen on, without a port.
     public var bindAddress: String?
     /// Whom to become first.
     public var entry: ExecutorEntry

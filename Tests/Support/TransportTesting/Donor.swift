@@ -4,6 +4,7 @@ internal import FallowTransport
 internal import Glibc
 public import TransportFabric
 public import TransportShm
+public import TransportStream
 
 /// A donor in a process of its own, and its agent, who is played here. Ended with this object.
 public final class Donor: @unchecked Sendable {
@@ -17,7 +18,8 @@ public final class Donor: @unchecked Sendable {
     /// Where it listens, when it is reached over the network.
     public var address: String { process.greeting }
 
-    public init(isHere: Bool, capacityBytes: Int) throws {
+    /// - Parameter overFabric: with a donor on another node: over libfabric.
+    public init(isHere: Bool, capacityBytes: Int, overFabric: Bool = false) throws {
         self.capacityBytes = capacityBytes
         if isHere {
             let memory = try DonorMemory(capacityBytes: capacityBytes)
@@ -26,12 +28,21 @@ public final class Donor: @unchecked Sendable {
                 ["memory-shm", "\(capacityBytes)", "0", "0", "donor"], descriptor: memory.descriptor)
         } else {
             memory = nil
-            process = try PeerProcess(["memory-fabric", "\(capacityBytes)", "0", "0", "donor", "7"])
+            let way = overFabric ? "memory-fabric" : "memory-stream"
+            process = try PeerProcess([way, "\(capacityBytes)", "0", "0", "donor", "7"])
         }
     }
 
     public func shmEndpoint() throws -> ShmMemoryEndpoint {
         try ShmMemoryEndpoint(adopting: copiedDescriptor, capacityBytes: capacityBytes)
+    }
+
+    public func streamEndpoint(
+        secret: [UInt8] = Donor.secret, lease: LeaseID = Donor.lease, capacityBytes: Int? = nil
+    ) throws -> StreamMemoryEndpoint {
+        try StreamMemoryEndpoint.connect(
+            address: process.greeting, leaseID: lease, secret: secret,
+            capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5))
     }
 
     public func fabricEndpoint(

@@ -4,6 +4,7 @@ import Glibc
 import Testing
 import TransportFabric
 import TransportShm
+import TransportStream
 import TransportTesting
 
 /// What is to be shown of a borrower's end whose donor is another process.
@@ -13,15 +14,17 @@ protocol MemoryCheck {
 
 /// The ways to a donor's memory that are under test.
 enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
-    case shm, fabric
+    case shm, stream, fabric
     /// The same, with local buffers registered as some providers want it.
     case registering
     var testDescription: String { rawValue }
 
     func check(_ check: some MemoryCheck, capacityBytes: Int = 1 << 24) throws {
-        let donor = try Donor(isHere: self == .shm, capacityBytes: capacityBytes)
+        let donor = try Donor(
+            isHere: self == .shm, capacityBytes: capacityBytes, overFabric: self == .fabric || self == .registering)
         switch self {
         case .shm: try check.run(donor.shmEndpoint(), donor: donor)
+        case .stream: try check.run(donor.streamEndpoint(), donor: donor)
         case .fabric: try check.run(donor.fabricEndpoint(), donor: donor)
         case .registering: try check.run(donor.fabricEndpoint(registersLocally: true), donor: donor)
         }
