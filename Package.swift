@@ -105,6 +105,7 @@ let package = Package(
             ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CFabric", "CLinux"]),
         room(
             "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
+        room("TransportStream", ["FallowTransport", "FallowModel", "TransportHandshake", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
@@ -123,7 +124,11 @@ let package = Package(
                 "FallowTenant", "CLinux", "CFallow",
             ]),
         room(
-            "FallowDonor", ["FallowModel", "FallowWire", "TransportShm", "TransportFabric", "FallowTenant"]),
+            "FallowDonor",
+            [
+                "FallowModel", "FallowWire", "FallowTransport", "TransportShm", "TransportStream", "TransportVerbs",
+                "FallowTenant",
+            ]),
         room(
             "FallowClient",
             [
@@ -133,7 +138,10 @@ let package = Package(
         ),
         room(
             "FallowMemory",
-            ["FallowModel", "FallowTransport", "TransportShm", "TransportFabric", "FallowClient", "CLinux"]),
+            [
+                "FallowModel", "FallowTransport", "TransportShm", "TransportStream", "TransportVerbs", "FallowClient",
+                "CLinux",
+            ]),
         testableRoom(
             "FallowAgent",
             [
@@ -203,7 +211,9 @@ let package = Package(
             swiftSettings: swift, linkerSettings: [.unsafeFlags(staticRuntime)]),
         .target(
             name: "MemoryBenchmarks",
-            dependencies: ["FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric"],
+            dependencies: [
+                "FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportStream",
+            ],
             path: "Benchmarks/MemoryBenchmarks", swiftSettings: swift),
         .executableTarget(
             name: "memory-bench", dependencies: ["MemoryBenchmarks"], path: "Benchmarks/memory",
@@ -225,14 +235,15 @@ let package = Package(
         .target(
             name: "TransportTesting",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportStream",
+                "TransportVerbs",
                 "CLinux",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
             dependencies: [
                 "TransportTesting", "FallowTransport", "FallowModel", "TransportShm", "TransportFabric",
-                "TransportVerbs",
+                "TransportStream", "TransportVerbs",
             ],
             path: "Tests/Support/TransportPeer", swiftSettings: swift),
         .target(name: "TestProcesses", path: "Tests/Support/TestProcesses", swiftSettings: swift),
@@ -262,13 +273,14 @@ let package = Package(
             "TransportTests",
             [
                 "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
-                "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
+                "TransportStream", "TransportHandshake", "TransportTesting", "transport-peer", "CLinux",
             ]),
         tests(
             "FallowMemoryTests",
             [
-                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportFabric",
-                "TransportTesting", "transport-peer", "libfallow", "CFallow",
+                "FallowMemory", "FallowClient", "FallowModel", "FallowTransport", "TransportShm", "TransportTesting",
+                "FallowTestSupport", "FallowWire",
+                "transport-peer", "libfallow", "CFallow",
             ]),
         tests("FallowLocalTests", ["FallowLocal", "FallowModel", "CLinux"]),
         tests("FallowHostTests", ["FallowHost", "FallowModel", "CLinux", log]),
@@ -276,7 +288,7 @@ let package = Package(
             "FallowAgentTests",
             [
                 "FallowAgent", "FallowConfiguration", "FallowHost", "FallowLocal", "FallowModel", "FallowPolicy",
-                "FallowWire", "FallowTestSupport", "FallowTransport", "TransportShm", "TransportFabric",
+                "FallowWire", "FallowTestSupport", "FallowTransport", "TransportShm", "TransportStream",
                 "CFallowReport", log,
             ]),
         tests(

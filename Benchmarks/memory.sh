@@ -40,7 +40,7 @@ if command -v redis-server >/dev/null; then
 fi
 if command -v memcached >/dev/null; then
 	memcached=$(free_port)
-	serve memcached -u nobody -l 127.0.0.1 -p "$memcached" -m 512 -I 4m -t 1
+	serve memcached -u nobody -l 127.0.0.1 -p "$memcached" -m 1024 -I 4m -t 1
 	memcached_pid=$!
 fi
 sleep 1
@@ -60,7 +60,7 @@ row 'get 4 KiB, shm' 'Fallow' taskset -c 0 "$bench" region shm 4096 1 100000
 mpi 'get 4 KiB, shm' shm 4096 1 100000
 row 'get 4 KiB, tcp, polling' 'libfabric fi_read' "$floors/fabric_read" 20000 polling 4096 1
 row 'get 4 KiB, tcp, polling' 'Fallow endpoint' taskset -c 0 "$bench" endpoint polling 4096 1 20000
-row 'get 4 KiB, tcp, polling' 'Fallow region' taskset -c 0 "$bench" region fabric 4096 1 20000
+row 'get 4 KiB, tcp, polling' 'Fallow region' taskset -c 0 "$bench" region stream 4096 1 20000
 mpi 'get 4 KiB, tcp, polling' tcp 4096 1 20000
 row 'get 4 KiB, tcp, blocking' 'libfabric fi_read' "$floors/fabric_read" 5000 blocking 4096 1
 row 'get 4 KiB, tcp, blocking' 'Fallow endpoint' taskset -c 0 "$bench" endpoint blocking 4096 1 5000
@@ -68,7 +68,7 @@ peers 'get 4 KiB, tcp, blocking' 4096 1 5000
 for size in 4096:40000 65536:10000 2097152:500; do
 	bytes=${size%:*} rounds=${size#*:}
 	row "get $bytes B, tcp, 32 in flight" 'libfabric fi_read' "$floors/fabric_read" "$rounds" polling "$bytes" 32
-	row "get $bytes B, tcp, 32 in flight" 'Fallow region' taskset -c 0 "$bench" region fabric "$bytes" 32 "$rounds"
+	row "get $bytes B, tcp, 32 in flight" 'Fallow region' taskset -c 0 "$bench" region stream "$bytes" 32 "$rounds"
 	mpi "get $bytes B, tcp, 32 in flight" tcp "$bytes" 32 "$rounds"
 	peers "get $bytes B, tcp, 32 in flight" "$bytes" 32 "$rounds"
 done

@@ -1,9 +1,9 @@
 internal import FallowModel
 internal import Glibc
-internal import TransportFabric
 internal import TransportShm
+internal import TransportStream
 
-let capacityBytes = 1 << 28
+let capacityBytes = 1 << 27
 let lease = LeaseID(1)
 let secret = [UInt8](repeating: 1, count: 32)
 
@@ -19,7 +19,7 @@ func lend(_ what: String) throws -> Never {
     }
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacityBytes, alignment: 1 << 21)
     memory.initializeMemory(as: UInt8.self, repeating: 1)
-    let listener = try FabricMemoryListener(
+    let listener = try StreamMemoryListener(
         bindAddress: "127.0.0.1", leaseID: lease, secret: secret, memory: memory)
     print(listener.address)
     fflush(nil)

@@ -1,8 +1,8 @@
 internal import FallowMemory
 internal import FallowTransport
 internal import Glibc
-internal import TransportFabric
 internal import TransportShm
+internal import TransportStream
 
 /// What `memory-bench` is told.
 public func run(_ words: [String]) throws {
@@ -19,12 +19,12 @@ public func run(_ words: [String]) throws {
 
 private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) throws {
     let memory = isHere ? try DonorMemory(capacityBytes: capacityBytes) : nil
-    let lender = try Lender(isHere ? "serve-shm" : "serve-fabric", passing: memory?.descriptor)
+    let lender = try Lender(isHere ? "serve-shm" : "serve-stream", passing: memory?.descriptor)
     defer { withExtendedLifetime(lender) {} }
     let path: DonorGrant.Path =
         if let memory {
             .shm(DonorFile(adopting: fcntl(memory.descriptor, F_DUPFD_CLOEXEC, 3)))
-        } else { .fabric(address: lender.greeting, leaseID: lease, secret: secret) }
+        } else { .network(DonorGrant.NetworkPath(address: lender.greeting, leaseID: lease, secret: secret)) }
     let region = try Region(
         sizeBytes: capacityBytes, RegionOptions(stripeBytes: max(65536, min(bytes, 2 << 20))),
         donors: [
@@ -72,9 +72,9 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
 
 /// The transport alone: one read at a time.
 private func measureEndpoint(isBlocking: Bool, bytes: Int, rounds: Int) throws {
-    let lender = try Lender("serve-fabric", passing: nil)
+    let lender = try Lender("serve-stream", passing: nil)
     defer { withExtendedLifetime(lender) {} }
-    var endpoint = try FabricMemoryEndpoint.connect(
+    var endpoint = try StreamMemoryEndpoint.connect(
         address: lender.greeting, leaseID: lease, secret: secret, capacityBytes: capacityBytes, timeout: .seconds(5))
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 4096)
     defer { buffer.deallocate() }

@@ -1,5 +1,6 @@
 /* Gets from Redis or memcached over TCP loopback, in their own text protocols. Usage: store_get redis|memcached PORT BYTES DEPTH
- * ROUNDS PID, which is the server's. 64 MiB of values are set first; DEPTH gets are on the way at a time. Prints p50_us and p99_us with a depth of 1,
+ * ROUNDS PID, which is the server's. 128 MiB of values are set first; DEPTH gets are on the way at a time, each with a buffer of its own, as
+ * whoever uses what it gets has it. Prints p50_us and p99_us with a depth of 1,
  * gigabytes_per_second and donor_cpu_us_per_get, the server's CPU time, always. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
@@ -32,15 +33,16 @@ int main(int argc, char **argv)
 {
 	if (argc != 7) return 2;
 	is_redis = strcmp(argv[1], "redis") == 0;
-	size_t bytes = (size_t)atol(argv[3]), values = (64u << 20) / bytes;
+	size_t bytes = (size_t)atol(argv[3]), values = (128u << 20) / bytes;
 	int depth = atoi(argv[4]), rounds = atoi(argv[5]), on = 1;
 	pin_client();
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	if (connect(fd, (struct sockaddr *)&name, sizeof name) != 0) return perror("connect"), 1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	char head[128], *value = malloc(bytes + 256), *queries = malloc((size_t)depth * sizeof head);
-	memset(value, 'x', bytes + 256);
+	size_t room = bytes + 256;
+	char head[128], *value = malloc(room * (size_t)depth), *queries = malloc((size_t)depth * sizeof head);
+	memset(value, 'x', room * (size_t)depth);
 	for (size_t i = 0; i < values; i++) {
 		size_t length = (size_t)(is_redis ? snprintf(head, sizeof head, "*3\r\n$3\r\nSET\r\n$8\r\nk%07zu\r\n$%zu\r\n", i, bytes)
 		                                  : snprintf(head, sizeof head, "set k%07zu 0 0 %zu\r\n", i, bytes));
@@ -65,7 +67,7 @@ int main(int argc, char **argv)
 			asked++;
 		}
 		send_all(queries, length);
-		receive(value, whole);
+		receive(value + (size_t)(n % depth) * room, whole);
 		double now = now_us();
 		took[n] = now - start;
 		start = now;

@@ -39,7 +39,7 @@ extension NodeShell {
             let start = LeaseStart(
                 grant: grant, placement: placement,
                 geometry: ArenaGeometry(slotCount: 1, inputBytes: 0, outputBytes: 0),
-                identity: identity, library: -1, transport: local ? .shm : .fabric, ready: ready)
+                identity: identity, library: -1, transport: local ? .shm : .stream, ready: ready)
             start.hurry = tree.hurry()
             starting[grant.leaseID] = start
             findExecutor(for: start)
@@ -54,14 +54,16 @@ extension NodeShell {
             to: LeaseLimits(
                 cpuQuotaCores: 1, memory: grant.demand.footprint, processes: settings.executorProcesses))
         let memory = try DonorMemory(capacityBytes: Int(grant.demand.memory.bytes))
+        let rdma = start.transport == .shm ? nil : rdma
         let assignment = DonorAssignment(
             leaseID: grant.leaseID, secret: grant.secret, capacityBytes: memory.capacityBytes,
             hugePages: settings.donorHugePages == .auto, transport: start.transport,
-            bindAddress: start.transport == .shm ? nil : settings.dataAddress,
+            bindAddress: start.transport == .shm ? nil : settings.dataAddress, verbsAddress: rdma?.address,
             entry: ExecutorEntry(
                 uid: start.identity.uid, gid: start.identity.gid, groups: [start.identity.gid],
                 name: start.identity.name, home: "/", cgroups: one.cgroup.membership,
-                openFiles: Self.donorOpenFiles, fileSize: nil))
+                devices: rdma?.deviceFiles ?? [], openFiles: Self.donorOpenFiles, fileSize: nil,
+                unlimitedLockedMemory: rdma != nil))
         guard try one.control.send(encodeJSON(assignment), descriptors: [memory.descriptor]) != nil else {
             throw WireError(.internalError, "a donor's control socket took no assignment")
         }

@@ -15,6 +15,8 @@ public final class DonorLease: Sendable {
         public var address: String
         /// Where it listens over verbs as well; nil: nowhere.
         public var verbsAddress: String?
+        /// With `verbsAddress`: this node's address to come from; nil leaves it to the routes.
+        public var verbsSource: String?
         /// 32 bytes that prove a connect, and never travel.
         public var secret: [UInt8]
     }
@@ -63,14 +65,16 @@ public final class DonorLease: Sendable {
                     self.file = file
                 } catch { throw nonsense("\(error)") }
                 introduction = nil
-            case .fabric:
+            case .stream:
                 guard let address = opened.address, let secret = opened.secretBytes else {
                     throw nonsense("no address or no secret")
                 }
-                introduction = Introduction(address: address, verbsAddress: opened.verbsAddress, secret: secret)
+                introduction = Introduction(
+                    address: address, verbsAddress: opened.verbsAddress, verbsSource: opened.verbsSource, secret: secret
+                )
                 file = nil
                 control = nil
-            case .verbs: throw nonsense("verbs is offered beside fabric, not alone")
+            case .fabric, .verbs: throw nonsense("\(opened.transport.rawValue), over which no donor listens")
             }
             capacityBytes = capacity
         } catch {

@@ -156,6 +156,7 @@ private struct LeaseOpening {
             if asked.bufferBytes > 0 { connected.buffers = try BufferArea(byteCount: asked.bufferBytes) }
             return connected
         case .verbs: throw nonsense("verbs is offered beside fabric, not alone")
+        case .stream: throw nonsense("stream is for memory")
         }
     }
 

@@ -1,14 +1,16 @@
 internal import FallowModel
 internal import FallowTenant
+internal import FallowTransport
 internal import FallowWire
 internal import Glibc
-internal import TransportFabric
 internal import TransportShm
+internal import TransportStream
+internal import TransportVerbs
 
 /// The life of a fallow-donor: take an assignment, become the donors' user, have the memory allocated, report, be there.
 ///
 /// Over shared memory it serves nobody: it is there so that the memory is charged to its cgroup, and goes when that is
-/// killed. One thread, nothing mapped. Over a network it listens, and serves as far as the fabric wants a processor's help.
+/// killed. One thread, nothing mapped. Over a network it listens, and serves its borrower.
 /// Limits and terms are the cgroup's and the agent's.
 public enum DonorProcess {
     /// Runs in this process until the agent's end of the control socket closes.
@@ -62,8 +64,9 @@ public enum DonorProcess {
                 channel.send(report)
                 channel.wait()
             }
-        case .fabric: if let mapping { try listen(report, mapping, assignment, channel) }
-        case .verbs: throw WireError(.invalid, "a donor does not listen over verbs")
+        case .stream: if let mapping { try listen(report, mapping, assignment, channel) }
+        case .fabric, .verbs:
+            throw WireError(.invalid, "a donor does not listen over \(assignment.transport.rawValue)")
         }
         // The agent is gone, or has closed the lease; where it lives it has killed this process first. Silence means off: a
         // borrower that holds the file must not hold the memory.
@@ -79,17 +82,34 @@ public enum DonorProcess {
         guard let secret = LeaseSecret.bytes(of: assignment.secret), let bindAddress = assignment.bindAddress else {
             throw WireError(.invalid, "a donor that listens needs an address, and a secret of 64 hexadecimal digits")
         }
-        let listener: FabricMemoryListener
-        do throws(FabricError) {
-            listener = try FabricMemoryListener(
+        let listener: StreamMemoryListener
+        do throws(TransportError) {
+            listener = try StreamMemoryListener(
                 bindAddress: bindAddress, leaseID: assignment.leaseID, secret: secret, memory: mapping.memory)
         } catch { throw WireError(.internalError, "a donor cannot listen on \(bindAddress): \(error)") }
         var report = report
         report.address = listener.address
+        listenOverVerbs(&report, mapping, assignment, secret)
         channel.send(report)
         listener.serve(while: { !channel.hasPacket })
-        listener.close()
         channel.wait()
+    }
+
+    /// Listens on the RDMA device as well, where the agent named one. A device that does not work is told of, no more.
+    private static func listenOverVerbs(
+        _ report: inout ExecutorReport, _ mapping: DonorMapping, _ assignment: DonorAssignment, _ secret: [UInt8]
+    ) {
+        guard let address = assignment.verbsAddress else { return }
+        do throws(VerbsError) {
+            let listener = try VerbsMemoryListener(
+                bindAddress: address, leaseID: assignment.leaseID, secret: secret, memory: mapping.memory)
+            let port = listener.address
+            // It ends with the process, which is when the memory does.
+            do throws(WireError) {
+                _ = try WorkerThread(name: "verbs") { listener.serve { true } }
+                report.verbsAddress = port
+            } catch { report.verbsComplaint = error.message }
+        } catch { report.verbsComplaint = "cannot lend on '\(address)' over verbs: \(error)" }
     }
 
     private static func say(_ message: String) {

@@ -75,6 +75,7 @@ public enum ExecutorProcess {
                     verbsComplaint: doors.verbsComplaint, microseconds: clock.microseconds))
             try crew.accept(from: doors)
         case .verbs: throw WireError(.invalid, "verbs is offered beside fabric, not alone")
+        case .stream: throw WireError(.invalid, "stream is for memory")
         }
         return crew.join()
     }

@@ -5,8 +5,31 @@ public struct DonorGrant: Sendable {
     public enum Path: Sendable {
         /// On this node: the donor's memory file.
         case shm(DonorFile)
-        /// Over the network: where the donor listens, and what proves that its memory is this region's.
-        case fabric(address: String, leaseID: LeaseID, secret: [UInt8])
+        /// On another node.
+        case network(NetworkPath)
+    }
+
+    /// Where a donor on another node listens, and what proves that its memory is this region's.
+    public struct NetworkPath: Sendable {
+        /// Over TCP, "host:port".
+        public var address: String
+        /// Over verbs as well; nil: nowhere.
+        public var verbsAddress: String?
+        /// This node's address to come from over verbs; nil leaves it to the routes.
+        public var verbsSource: String?
+        public var leaseID: LeaseID
+        public var secret: [UInt8]
+
+        public init(
+            address: String, verbsAddress: String? = nil, verbsSource: String? = nil, leaseID: LeaseID,
+            secret: [UInt8]
+        ) {
+            self.address = address
+            self.verbsAddress = verbsAddress
+            self.verbsSource = verbsSource
+            self.leaseID = leaseID
+            self.secret = secret
+        }
     }
 
     public var path: Path

@@ -1,8 +1,9 @@
 internal import FallowClient
 internal import FallowTransport
 internal import Glibc
-internal import TransportFabric
 internal import TransportShm
+internal import TransportStream
+internal import TransportVerbs
 
 /// A region's connection to one donor: what waits to be posted, what is in flight, since when. For one kind of endpoint each,
 /// as `DonorLink.open` chooses.
@@ -13,6 +14,9 @@ class DonorLink {
         var offset: Int
         var token: UInt64
     }
+    /// A connect over verbs may take so long until TCP is tried in its place.
+    private static let verbsTimeout: Duration = .seconds(3)
+
     let grant: DonorGrant
     /// What waits for room, oldest first.
     var backlog: [Post] = []
@@ -33,14 +37,31 @@ class DonorLink {
                     try ShmMemoryEndpoint(adopting: file.take(), capacityBytes: grant.capacityBytes), grant,
                     isImmediate: true)
             } catch { throw FallowError(.internalError, "a donor on this node cannot be used: \(error)") }
-        case .fabric(let address, let leaseID, let secret):
-            do throws(TransportError) {
-                return Linked(
-                    try FabricMemoryEndpoint.connect(
-                        address: address, leaseID: leaseID, secret: secret, capacityBytes: grant.capacityBytes,
-                        timeout: timeout), grant, isImmediate: false)
-            } catch { throw FallowError(.internalError, "the donor at \(address) cannot be reached: \(error)") }
+        case .network(let path): return try open(path, grant, until: .now + timeout)
         }
+    }
+
+    /// Over verbs where both nodes have it, else over TCP.
+    private static func open(
+        _ path: DonorGrant.NetworkPath, _ grant: DonorGrant, until deadline: ContinuousClock.Instant
+    ) throws(FallowError) -> DonorLink {
+        if let address = path.verbsAddress, ((try? VerbsDevice.names()) ?? []).isEmpty == false {
+            let endpoint = Result { () throws(TransportError) in
+                Linked(
+                    try VerbsMemoryEndpoint.connect(
+                        address: address, leaseID: path.leaseID, secret: path.secret,
+                        capacityBytes: grant.capacityBytes, source: path.verbsSource,
+                        timeout: min(verbsTimeout, deadline - .now)), grant, isImmediate: false)
+            }
+            if case .success(let link) = endpoint { return link }
+        }
+        do throws(TransportError) {
+            return Linked(
+                try StreamMemoryEndpoint.connect(
+                    address: path.address, leaseID: path.leaseID, secret: path.secret,
+                    capacityBytes: grant.capacityBytes, timeout: max(.zero, deadline - .now)), grant, isImmediate: false
+            )
+        } catch { throw FallowError(.internalError, "the donor at \(path.address) cannot be reached: \(error)") }
     }
 
     /// Posts, or keeps for later. - Returns: false when the donor is gone.

@@ -50,14 +50,14 @@ struct DonorRoom: Sendable {
 
 extension RegionMap {
     /// Room for a copy of a block at a donor that shares no fate with the copy there is; donors take turns. Of pairs one copy
-    /// lies in the first half of the donors and one in the second, as far as there is room: whoever leases donors for pairs
-    /// sees to it that the halves share no fate.
+    /// lies in the first set of donors and one in the second, as far as there is room: whoever leases donors for pairs sees to
+    /// it that the sets share no fate.
     mutating func room(for block: Int) -> Place? {
         var other: DonorFate?
-        var side = protection == .pair ? 0..<donors.count / 2 : donors.indices
+        var side = protection == .pair ? 0..<firstSet : donors.indices
         if case .donor(let index, _) = blocks[block].first {
             other = donors[index].fate
-            if side.contains(index) { side = donors.count / 2..<donors.count }
+            if side.contains(index) { side = firstSet..<donors.count }
         }
         return room(for: block, among: side, other) ?? room(for: block, among: donors.indices, other)
     }

@@ -24,9 +24,10 @@ public struct RegionRequest: Sendable {
 extension FallowClient {
     /// Leases the memory of a region and connects to it.
     ///
-    /// A region of pairs asks twice: the donors of the second half share no fate with any of the first. Blocks until all of it
-    /// is allocated at its donors, tenths of a second a GiB.
-    /// - Throws: as `requestMemory` and `Region`.
+    /// A region of pairs asks twice: the donors of the second set share no fate with any of the first, which in a job that said
+    /// `--remote-mem` are those that wait for it. A `durable` one does so too, and has its second copy in a file where there is no
+    /// second set. Blocks until all of it is allocated at its donors, tenths of a second a GiB.
+    /// - Throws: as `requestMemory` and `Region`; `.noCapacity` for pairs also says when it is the second set that is not to be had.
     public func region(
         sizeBytes: Int, _ options: RegionOptions = RegionOptions(), _ request: RegionRequest = RegionRequest()
     ) throws(FallowError) -> Region {
@@ -43,14 +44,30 @@ extension FallowClient {
         wish.term = request.term
         wish.wait = request.wait
         wish.isRemote = request.isRemote
-        var leases = try requestMemory(wish)
-        if options.durability == .pair {
-            wish.avoiding = leases.map(\.id)
-            leases += try requestMemory(wish)
-        }
+        let first = try requestMemory(wish)
+        wish.avoiding = first.map(\.id)
+        let second = try secondSet(wish, for: options.durability)
         var grants: [DonorGrant] = []
-        for lease in leases { grants.append(try DonorGrant(lease)) }
-        return try Region(sizeBytes: sizeBytes, options, donors: grants)
+        for lease in first + second { grants.append(try DonorGrant(lease)) }
+        return try Region(sizeBytes: sizeBytes, options, donors: grants, firstSet: first.count)
+    }
+
+    /// The donors of second copies, as far as a durability has them there.
+    private func secondSet(
+        _ wish: MemoryOptions, for durability: Durability
+    ) throws(FallowError) -> [DonorLease] {
+        switch durability {
+        case .cache, .scratch: return []
+        case .pair, .durable: break
+        }
+        do throws(FallowError) { return try requestMemory(wish) } catch {
+            guard error.code == .noCapacity else { throw error }
+            if case .durable = durability { return [] }
+            throw FallowError(
+                .noCapacity,
+                "no second set of donors is to be had that shares no fate with the first (a copy in a file needs none): \(error.message)"
+            )
+        }
     }
 }
 
@@ -66,7 +83,10 @@ extension DonorGrant {
     public init(_ lease: DonorLease) throws(FallowError) {
         let path: Path
         if let introduction = lease.introduction {
-            path = .fabric(address: introduction.address, leaseID: lease.id, secret: introduction.secret)
+            path = .network(
+                NetworkPath(
+                    address: introduction.address, verbsAddress: introduction.verbsAddress,
+                    verbsSource: introduction.verbsSource, leaseID: lease.id, secret: introduction.secret))
         } else {
             path = .shm(DonorFile(adopting: try lease.duplicateDescriptor()))
         }

@@ -20,18 +20,22 @@ public final class Region: Sendable {
     private let guardian: Guardian?
 
     /// Connects to the donors. Blocks for as long as that takes, `timeout` at most for each.
+    /// - Parameters:
+    ///   - grants: the donors; of pairs one copy lies at one of the first `firstSet`, the other at one of the rest.
+    ///   - firstSet: nil is half of them. With `durable` and a second set the region is one of pairs, without one of scratch.
     /// - Throws: `.invalid` for a size that is zero or beyond the address space, or options that make no sense; `.noCapacity`
     ///   when the donors are too few for the size and durability; `.internalError` when one cannot be reached.
     public init(
         sizeBytes: Int, _ options: RegionOptions = RegionOptions(), donors grants: [DonorGrant],
-        timeout: Duration = .seconds(5)
+        firstSet: Int? = nil, timeout: Duration = .seconds(5)
     ) throws(FallowError) {
         ForkGuard.arm()
         try options.check(sizeBytes: sizeBytes)
+        let durability = options.durability.settled(hasSecondSet: firstSet.map { $0 < grants.count } ?? false)
         let stripe = options.stripeBytes
         let blocks = (sizeBytes + stripe - 1) / stripe
         let rooms = grants.map { (blocks: $0.capacityBytes / stripe, fate: $0.fate) }
-        let copies = options.durability == .pair ? 2 : 1
+        let copies = durability == .pair ? 2 : 1
         guard rooms.reduce(0, { $0 + $1.blocks }) >= blocks * copies else {
             throw FallowError(
                 .noCapacity,
@@ -39,18 +43,19 @@ public final class Region: Sendable {
             )
         }
         var scratch: ScratchFile?
-        if case .scratch(let folder) = options.durability {
+        if case .scratch(let folder) = durability {
             scratch = try ScratchFile(folder: folder, bytes: sizeBytes)
         }
         var links: [DonorLink] = []
         for grant in grants { links.append(try DonorLink.open(grant, timeout: timeout)) }
         self.sizeBytes = sizeBytes
-        durability = options.durability
+        self.durability = durability
         core = RegionCore(
             sizeBytes: sizeBytes, stripeBytes: stripe, patience: options.patience,
-            map: RegionMap(blockCount: blocks, protection: options.durability.protection, donors: rooms),
+            map: RegionMap(
+                blockCount: blocks, protection: durability.protection, donors: rooms, firstSet: firstSet),
             donors: links, scratch: scratch)
-        guardian = options.durability == .pair ? Guardian() : nil
+        guardian = durability == .pair ? Guardian() : nil
         guardian?.watch(self)
     }
 
@@ -151,8 +156,14 @@ extension Durability {
         switch self {
         case .cache: .none
         case .pair: .pair
-        case .scratch: .scratch
+        case .scratch, .durable: .scratch
         }
+    }
+
+    /// What `durable` becomes.
+    fileprivate func settled(hasSecondSet: Bool) -> Durability {
+        guard case .durable(let folder) = self else { return self }
+        return hasSecondSet ? .pair : .scratch(folder: folder)
     }
 }
 

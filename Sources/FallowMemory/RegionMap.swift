@@ -63,6 +63,8 @@ public struct RegionMap: Sendable {
     public internal(set) var lostBlocks = 0
     var blocks: [Block]
     var donors: [DonorRoom]
+    /// Of pairs, one copy lies at one of so many donors, the other at one of the rest.
+    let firstSet: Int
     /// Blocks that may lack a copy.
     var lacking: [Int] = []
     /// Those for which there was no room, and how often room had been given back by then.
@@ -70,11 +72,16 @@ public struct RegionMap: Sendable {
     var roomsGivenBack = 0
     var roomsGivenBackThen = 0
 
-    /// - Parameter donors: how many blocks each holds, and with whom it shares fate.
-    public init(blockCount: Int, protection: Protection, donors: [(blocks: Int, fate: DonorFate)]) {
+    /// - Parameters:
+    ///   - donors: how many blocks each holds, and with whom it shares fate.
+    ///   - firstSet: of pairs, how many of them hold first copies as far as there is room; nil is half.
+    public init(
+        blockCount: Int, protection: Protection, donors: [(blocks: Int, fate: DonorFate)], firstSet: Int? = nil
+    ) {
         self.blockCount = blockCount
         self.protection = protection
         blocks = Array(repeating: Block(), count: blockCount)
+        self.firstSet = min(max(0, firstSet ?? donors.count / 2), donors.count)
         self.donors = donors.map { DonorRoom(capacity: $0.blocks, fate: $0.fate) }
     }
 

@@ -7,6 +7,9 @@ public enum Durability: Hashable, Sendable {
     /// A copy in a file of this process's, in the folder that is named, and one at a donor for speed. Survives every donor. It
     /// is the page cache of this node that holds the file until the kernel writes it: the region ends with its process anyway.
     case scratch(folder: String)
+    /// `pair` where a second set of donors is to be had that shares no fate with the first; else `scratch`. What it became is the
+    /// region's durability.
+    case durable(folder: String)
 }
 
 /// What a region is to be.

@@ -11,14 +11,16 @@ public struct DonorAssignment: Codable, Sendable {
     /// Whether to ask for huge pages, where the kernel has them for shared memory.
     public var hugePages: Bool
     public var transport: TransportKind
-    /// With `fabric`: the address to listen on, without a port.
+    /// With `stream`: the address to listen on, without a port.
     public var bindAddress: String?
+    /// With `stream`: the address of an RDMA device to listen on besides; nil: none.
+    public var verbsAddress: String?
     /// Whom to become first.
     public var entry: ExecutorEntry
 
     public init(
         leaseID: LeaseID, secret: String, capacityBytes: Int, hugePages: Bool, transport: TransportKind,
-        bindAddress: String?, entry: ExecutorEntry
+        bindAddress: String?, verbsAddress: String? = nil, entry: ExecutorEntry
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -26,6 +28,7 @@ public struct DonorAssignment: Codable, Sendable {
         self.hugePages = hugePages
         self.transport = transport
         self.bindAddress = bindAddress
+        self.verbsAddress = verbsAddress
         self.entry = entry
     }
 }

@@ -144,6 +144,8 @@ public enum TransportKind: String, Codable, Sendable, Hashable {
     case fabric
     /// RDMA devices on both nodes.
     case verbs
+    /// Donors on another node: a TCP connection.
+    case stream
 }
 
 /// A lease as the client needs it.

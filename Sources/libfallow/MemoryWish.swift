@@ -18,11 +18,17 @@ enum MemoryWish {
         switch told.durability {
         case UInt32(FALLOW_MEMORY_CACHE): wish.durability = .cache
         case UInt32(FALLOW_MEMORY_PAIR): wish.durability = .pair
-        case UInt32(FALLOW_MEMORY_SCRATCH):
-            guard let folder = told.scratch_folder else {
-                throw FallowError(.invalid, "scratch_folder is NULL, and FALLOW_MEMORY_SCRATCH keeps a file there")
+        case UInt32(FALLOW_MEMORY_SCRATCH), UInt32(FALLOW_MEMORY_DURABLE):
+            let isScratch = told.durability == UInt32(FALLOW_MEMORY_SCRATCH)
+            guard let folder = told.scratch_folder.map({ String(cString: $0) }) else {
+                throw FallowError(
+                    .invalid,
+                    isScratch
+                        ? "scratch_folder is NULL, and FALLOW_MEMORY_SCRATCH keeps a file there"
+                        : "scratch_folder is NULL, and FALLOW_MEMORY_DURABLE keeps a file there where no pairs are to be had"
+                )
             }
-            wish.durability = .scratch(folder: String(cString: folder))
+            wish.durability = isScratch ? .scratch(folder: folder) : .durable(folder: folder)
         default:
             throw FallowError(.invalid, "durability is \(told.durability), which is none of FALLOW_MEMORY_*")
         }

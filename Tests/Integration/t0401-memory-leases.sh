@@ -232,7 +232,7 @@ proves '... root borrows nothing' sh -c "FALLOW_CLIENT_SOCKET='$(client_socket n
 # On another node: the donor listens, and the borrower is told where. What goes over the connection the unit tests say.
 proves 'donors on another node' borrow far "$user" --remote hold 2 $((64 * MiB))
 proves '... which listen there' \
-	said far "all(d['node'] == 'node1' and d['transport'] == 'fabric' and d['address'].startswith('127.0.0.1:') for d in donors)"
+	said far "all(d['node'] == 'node1' and d['transport'] == 'stream' and d['address'].startswith('127.0.0.1:') for d in donors)"
 proves '... each as a process of that node' sh -c "[ $(lease_pids node1 | wc -w) = 2 ]"
 accepts() {
 	local address

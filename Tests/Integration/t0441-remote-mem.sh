@@ -24,20 +24,26 @@ chmod 644 lines
 sort lines >"$work/sorted"
 cat >take.c <<'C'
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "fallow.h"
-int main(void)
+int main(int argc, char **argv)
 {
 	fallow_client *client;
 	fallow_memory *memory;
+	struct fallow_memory_options options = FALLOW_MEMORY_OPTIONS;
+	struct fallow_memory_statistics told = { .size = sizeof told };
 	char in[64] = "kept", out[64] = "";
-	if (fallow_connect(NULL, &client) != 0 || fallow_memory_open(client, 96 << 20, NULL, &memory) != 0 ||
-	    fallow_memory_put(memory, 90 << 20, in, 64) != 0 || fallow_memory_get(memory, 90 << 20, out, 64) != 0) {
+	options.durability = argc > 1 ? (uint32_t)atoi(argv[1]) : FALLOW_MEMORY_CACHE;
+	options.scratch_folder = "/tmp";
+	if (fallow_connect(NULL, &client) != 0 || fallow_memory_open(client, 96 << 20, &options, &memory) != 0 ||
+	    fallow_memory_put(memory, 90 << 20, in, 64) != 0 || fallow_memory_get(memory, 90 << 20, out, 64) != 0 ||
+	    fallow_memory_get_statistics(memory, &told) != 0) {
 		printf("failed: %s\n", fallow_message());
 		return 1;
 	}
-	printf("took, and it %s\n", memcmp(in, out, 64) == 0 ? "holds" : "lies");
+	printf("took, and it %s, at %u donors\n", memcmp(in, out, 64) == 0 ? "holds" : "lies", told.donors);
 	fflush(stdout);
 	sleep(1);
 	return 0;
@@ -154,6 +160,32 @@ proves '... and the program has all that it wrote' within 60 grep -q 'counted Tr
 proves '... and ends well' within 20 grep -q 'status 0' durable.out
 cat durable.out
 proves '... and nothing stays' within 10 no_donor
+
+# Durable, in a program of its own: two sets of donors where the second shares no fate with the first, else one and a file.
+lender=$(as "$user" sbatch --parsable -w node1 -n1 --mem=3950 --serverless=cpus=0,mem=1G -t 5 -o /dev/null --wrap 'sleep 600')
+proves 'a job on the other node promises memory' within 15 job_is "$lender" "job['lending']['memory'] >= 1000 << 20"
+job=$(submit forms --remote-mem=128M,durable <<JOB
+#!/bin/bash
+export FALLOW_CLIENT_SOCKET=$socket
+sleep 1
+$work/bin/take 3
+touch paired
+while [ ! -e alone ]; do sleep 0.1; done
+$work/bin/take 3
+$work/bin/take 1
+echo done
+JOB
+)
+proves 'a durable region in a durable job has two sets of donors' within 30 grep -q 'took, and it holds, at 4 donors' forms.out
+within 20 test -e paired
+scancel "$lender"
+proves '... when the other job ends there is no second set' within 20 job_ends "$lender"
+touch alone
+proves '... and a region has a file for its second copy' within 30 grep -q 'took, and it holds, at 2 donors' forms.out
+proves '... where pairs alone are wanted, that is said' within 30 grep -q '^failed: no second set of donors' forms.out
+proves '... the job ends' within 20 job_ends "$job"
+proves '... and nothing stays' within 10 no_donor
+cat forms.out
 
 # The headroom is not lent, vacate is first: a large job has its memory though another job's leases wait there.
 job=$(printf '#!/bin/sh\nsleep 60\n' | submit waits --remote-mem=128M)

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Alone: 1,000 leases of memory as fast as they go; memory and descriptors of the daemons are counted.
-# Leases of memory, again and again, on the own node and on another, leave nothing: no descriptor, thread,
-# process, cgroup folder, file or memory of the daemons, and no rows of the history but what its retention keeps.
-# FALLOW_TEST_CYCLES=10000 for the long run (about 12 minutes on two cores): fallowctld remembers its last 4096 grants, so it grows until it
-# has them; that run begins with 5000 cycles, and then sees 0.4 KiB a cycle, the short one sees 10. The same looks find a daemon that leaks, and leases that stay.
+# Alone: leases of memory as fast as they go; memory and descriptors of the daemons are counted.
+# Leases of memory, again and again, on the own node and on another, asked for and adopted by a job's programs, with an agent that is
+# killed and started again among them, leave nothing: no descriptor, thread, process, cgroup folder, file or memory of the daemons, and no
+# rows of the history but what its retention keeps. The same looks find a daemon that leaks, and leases that stay.
+# As it is: 160 cycles. FALLOW_TEST_CYCLES=10000 for the long run (a quarter of an hour on two cores): fallowctld remembers its last 4096
+# grants, so it grows until it has them; that run begins with 5000 cycles, and then sees 0.4 KiB a cycle, the short one sees 35.
 # shellcheck source=Tests/Integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-cycles=${FALLOW_TEST_CYCLES:-1000}
-warm=$((cycles / 4)) filling=10
+cycles=${FALLOW_TEST_CYCLES:-160}
+warm=$((cycles / 4)) filling=10 adoptions=$((cycles / 20)) keep=4
 [ "$cycles" -lt 5000 ] || warm=5000 filling=0
 limit=$((cycles / 4 + 120)) # seconds: four times what it takes
-# Single leases are kept for 20 s; what is older goes when fallowctld starts, and once an hour.
-start_lab --nodes 2 --memory 4000 --setting lease.memory_per_user=2G --setting history.keep_events=20
+# Single leases are kept for some seconds; what is older goes when fallowctld starts, and once an hour.
+start_lab --nodes 2 --memory 4000 --setting lease.memory_per_user=2G --setting history.keep_events=$keep
 cd "$work/scratch" || exit 1
 MiB=$((1 << 20))
 cp "$here/programs/borrower.py" "$work/bin/" && chmod 755 "$work/bin/borrower.py"
@@ -63,12 +64,36 @@ grown() { # BEFORE AFTER CYCLES
 nothing_grew() { local said; said=$(grown "$@"); [ -z "$said" ] || { echo "$said"; return 1; }; }
 free_again() { no_lease_runs node0 node1 && node_is node0 "node['donatedMemory'] == 0" && node_is node1 "node['donatedMemory'] == 0"; }
 
+# A job's program takes what waits for the job and gives it back, which is asked for anew each time; between its two halves the
+# job's agent is killed, with what waited, and started again.
+adopt_cycles() {
+	local half=$(((adoptions + 1) / 2))
+	cat >job.sh <<-JOB
+		#!/bin/bash
+		export FALLOW_CLIENT_SOCKET=$(client_socket node0)
+		python3 $work/bin/borrower.py --wait 10 adopt $half 0 && touch half
+		while [ ! -e again ]; do sleep 0.1; done
+		python3 $work/bin/borrower.py --wait 10 adopt $half 0 && touch whole
+	JOB
+	rm -f half again whole
+	as "$user" sbatch -n1 -w node0 --mem=100 --remote-mem=8M -o "$work/scratch/job.out" job.sh >/dev/null
+	proves "$half times a job's program adopts what waits and gives it back" within $((half / 2 + 30)) test -e half
+	kill -9 "$(daemon_pid fallowd.node0)"
+	proves '... its agent is killed and started again' "$tree/lab/cluster" restart fallowd.node0
+	touch again
+	proves "... and $half times more" within $((half / 2 + 40)) test -e whole
+	grep adoptions job.out | sed 's/^/# /'
+	proves '... the job ends' within 20 sh -c '[ -z "$(squeue -h 2>/dev/null)" ]'
+}
+
 proves "$warm cycles, to warm up" cycle "$warm"
 proves '... all of it is back' within 10 free_again
 sleep 1
 count >before
 began=$(now_us)
-proves "$cycles cycles of a lease" cycle "$cycles"
+proves "$((cycles / 2)) cycles of a lease" cycle $((cycles / 2))
+adopt_cycles
+proves "... and $((cycles / 2)) more" cycle $((cycles / 2))
 took=$((($(now_us) - began) / 1000))
 proves '... within the bound' [ "$took" -lt $((limit * 1000)) ]
 proves '... all of it is back' within 10 free_again
@@ -100,7 +125,7 @@ print(sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute("SELECT c
 few_rows() { local there; there=$(rows) && echo "$there rows" && [ "$there" -le $((cycles / 10)) ]; }
 many_rows() { local there; there=$(rows) && echo "$there rows" && [ "$there" -gt $((cycles / 10)) ]; }
 [ "$cycles" -gt 2000 ] || proves 'the history has them' many_rows
-sleep 21
+sleep $((keep + 1))
 kill "$(daemon_pid fallowctld)"
 within 10 sh -c "! kill -0 $(daemon_pid fallowctld) 2>/dev/null"
 "$tree/lab/cluster" restart fallowctld >/dev/null 2>&1

@@ -186,7 +186,7 @@ struct fallow_memory_options {
 	double term_seconds;        /* how long at most; default and upper limit are the site's */
 	double wait_seconds;        /* wait this long for capacity; default 0: an answer at once */
 	double patience_seconds;    /* a donor that completes nothing for so long is given up; default 2 */
-	const char *scratch_folder; /* with FALLOW_MEMORY_SCRATCH: where a nameless file of the region's size is made */
+	const char *scratch_folder; /* with FALLOW_MEMORY_SCRATCH and _DURABLE: where a nameless file of the region's size is made */
 	uint32_t flags;             /* FALLOW_LEASE_REMOTE, or 0 */
 	uint32_t reserved;
 };
@@ -194,6 +194,7 @@ struct fallow_memory_options {
 #define FALLOW_MEMORY_CACHE 0u   /* one copy: what a donor held is gone with it, and said to be */
 #define FALLOW_MEMORY_PAIR 1u    /* two donors that share no fate: survives any one, and all in memory that no job holds */
 #define FALLOW_MEMORY_SCRATCH 2u /* a file of this process's beside a donor: survives every donor */
+#define FALLOW_MEMORY_DURABLE 3u /* _PAIR where a second set of donors is to be had that shares no fate with the first; else _SCRATCH */
 
 /* Leases memory and makes a region of size bytes of it. Blocks until all of it is allocated, tenths of a second a GiB. The
  * region ends with the client. */

@@ -3,6 +3,7 @@
 
     borrower.py [options] hold COUNT BYTES    leases donors, says what it got, then what becomes of them, until stdin ends
     borrower.py [options] cycle COUNT BYTES   leases one and gives it back, COUNT times
+    borrower.py [options] adopt COUNT 0       in a job that said --remote-mem: takes what waits for it and gives it back, COUNT times
 
 Options: --node NAME, --remote, --avoid ID (any number), --wait SECONDS, --term SECONDS, --map (maps all of it too and never lets
 go), --stay (holds on to everything when the agent is gone).
@@ -173,6 +174,34 @@ def cycle(agent, options):
     say(cycles=options.count)
 
 
+def adopt(agent, options):
+    """All that the job said, which is asked for anew each time, as `fallow run` does."""
+    donors = 0
+    for _ in range(options.count):
+        deadline = time.monotonic() + 20
+        ids = None
+        while ids is None:
+            for message in answers(agent, [agent.ask(kind="adopt", waitSeconds=options.wait)], 120):
+                if message["kind"] == "adopted":
+                    ids = message["adopted"]["leaseIDs"]
+                elif time.monotonic() > deadline:
+                    say(error=message["error"]["code"], message=message["error"]["message"])
+                    sys.exit(2)
+                else:  # what was given back is on its way still
+                    time.sleep(0.02)
+        for message in answers(agent, [agent.ask(kind="adopt", leaseID=lease) for lease in ids], 60):
+            if message["kind"] != "leased":
+                say(error=message["error"]["code"], message=message["error"]["message"])
+                sys.exit(2)
+            if message["lease"]["transport"] == "shm":
+                os.close(agent.take_descriptor())
+        for message in answers(agent, [agent.ask(kind="release", leaseID=lease) for lease in ids], 60):
+            if message["kind"] != "released":
+                sys.exit(2)
+        donors += len(ids)
+    say(adoptions=options.count, donors=donors)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--node")
@@ -182,12 +211,12 @@ def main():
     parser.add_argument("--term", type=float, default=0)
     parser.add_argument("--map", action="store_true")
     parser.add_argument("--stay", action="store_true")
-    parser.add_argument("what", choices=["hold", "cycle"])
+    parser.add_argument("what", choices=["hold", "cycle", "adopt"])
     parser.add_argument("count", type=int)
     parser.add_argument("bytes", type=int)
     options = parser.parse_args()
     agent = Agent(os.environ["FALLOW_CLIENT_SOCKET"], options.stay)
-    {"hold": hold, "cycle": cycle}[options.what](agent, options)
+    {"hold": hold, "cycle": cycle, "adopt": adopt}[options.what](agent, options)
 
 
 main()

@@ -4,6 +4,7 @@ internal import FallowTransport
 internal import Glibc
 public import TransportFabric
 public import TransportShm
+public import TransportStream
 public import TransportVerbs
 
 /// A donor in a process of its own, and its agent, who is played here. Ended with this object.
@@ -20,13 +21,13 @@ public final class Donor: @unchecked Sendable {
 
     /// How borrowers get at its memory.
     public enum Reach: Sendable {
-        case shm, fabric
+        case shm, stream, fabric
         /// Listening on an RDMA device's address.
         case verbs(bindAddress: String)
     }
 
     public convenience init(isHere: Bool, capacityBytes: Int) throws {
-        try self.init(isHere ? .shm : .fabric, capacityBytes: capacityBytes)
+        try self.init(isHere ? .shm : .stream, capacityBytes: capacityBytes)
     }
 
     public init(_ reach: Reach, capacityBytes: Int) throws {
@@ -40,6 +41,9 @@ public final class Donor: @unchecked Sendable {
         case .fabric:
             memory = nil
             process = try PeerProcess(["memory-fabric", "\(capacityBytes)", "0", "0", "donor", "7"])
+        case .stream:
+            memory = nil
+            process = try PeerProcess(["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7"])
         case .verbs(let address):
             memory = nil
             process = try PeerProcess(["memory-verbs", "\(capacityBytes)", "0", "0", "donor", "7", address])
@@ -57,6 +61,14 @@ public final class Donor: @unchecked Sendable {
 
     public func shmEndpoint() throws -> ShmMemoryEndpoint {
         try ShmMemoryEndpoint(adopting: copiedDescriptor, capacityBytes: capacityBytes)
+    }
+
+    public func streamEndpoint(
+        secret: [UInt8] = Donor.secret, lease: LeaseID = Donor.lease, capacityBytes: Int? = nil
+    ) throws -> StreamMemoryEndpoint {
+        try StreamMemoryEndpoint.connect(
+            address: process.greeting, leaseID: lease, secret: secret,
+            capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5))
     }
 
     public func fabricEndpoint(

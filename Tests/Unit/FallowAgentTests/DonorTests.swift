@@ -6,8 +6,8 @@ import FallowTransport
 import FallowWire
 import Foundation
 import Testing
-import TransportFabric
 import TransportShm
+import TransportStream
 
 @testable import FallowAgent
 
@@ -61,7 +61,7 @@ private func word(_ descriptor: Int32, at offset: Int) -> UInt32 {
 
 /// One read or write of some bytes at 60 MiB, and what became of it within 5 s.
 private func transfer(
-    _ memory: inout FabricMemoryEndpoint, _ bytes: inout [UInt8], _ token: UInt64, writing: Bool
+    _ memory: inout StreamMemoryEndpoint, _ bytes: inout [UInt8], _ token: UInt64, writing: Bool
 ) throws -> MemoryCompletion? {
     try bytes.withUnsafeMutableBytes { buffer in
         if writing {
@@ -185,10 +185,10 @@ struct DonorTests {
         var wrong = try #require(LeaseSecret.bytes(of: grant.secret))
         wrong[0] ^= 1
         #expect(throws: TransportError.self) {
-            _ = try FabricMemoryEndpoint.connect(
+            _ = try StreamMemoryEndpoint.connect(
                 address: address, leaseID: grant.leaseID, secret: wrong, capacityBytes: 64 << 20, timeout: .seconds(5))
         }
-        var memory = try FabricMemoryEndpoint.connect(
+        var memory = try StreamMemoryEndpoint.connect(
             address: address, leaseID: grant.leaseID, secret: try #require(LeaseSecret.bytes(of: grant.secret)),
             capacityBytes: 64 << 20, timeout: .seconds(5))
         var bytes = [UInt8](repeating: 0x5a, count: 65_536)
@@ -199,7 +199,7 @@ struct DonorTests {
         #expect(read == MemoryCompletion(token: 2))
         #expect(bytes.allSatisfy { $0 == 0x5a })
         let usage = node.on { $0.executors[LeaseID(1)]!.cgroup.usage().memory }
-        print("donors: over fabric 64 MiB are charged \(usage)")
+        print("donors: over a network 64 MiB are charged \(usage)")
         #expect(usage <= .mebibytes(64) + LeaseDemand.donorNeeds)
         node.on { _ = $0.revoke([LeaseID(1)], .reclaimed) }
         var after: MemoryCompletion?

@@ -121,6 +121,20 @@ import Testing
         }
     }
 
+    /// Sets of different sizes, as where the first waited for the job: first copies fill the whole of it before any goes elsewhere.
+    @Test func copiesOfPairsLieInTheirSets() {
+        let first = (0..<3).map { (blocks: 2, fate: DonorFate(node: "n\($0)", beneath: UInt32($0))) }
+        let second = [(blocks: 6, fate: DonorFate(node: "n9", beneath: UInt32(9)))]
+        var map = RegionMap(blockCount: 6, protection: .pair, donors: first + second, firstSet: 3)
+        for block in 0..<6 {
+            guard case .go(.donor(let first, _), .donor(let second, _), _) = map.beginWrite(block, isWhole: true) else {
+                Issue.record("no room for block \(block)")
+                return
+            }
+            #expect(first < 3 && second == 3)
+        }
+    }
+
     @Test func whatIsLostIsSaidUntilItIsWrittenWhole() {
         var map = RegionMap(blockCount: 3, protection: .none, donors: Self.donors(2))
         #expect(map.read(0) == .zeros)

@@ -13,7 +13,7 @@ extension Donor {
         DonorGrant(
             path: memory != nil
                 ? .shm(DonorFile(adopting: copiedDescriptor))
-                : .fabric(address: address, leaseID: Donor.lease, secret: Donor.secret),
+                : .network(DonorGrant.NetworkPath(address: address, leaseID: Donor.lease, secret: Donor.secret)),
             capacityBytes: capacityBytes, fate: DonorFate(node: "n\(number)", beneath: UInt32(number)),
             release: released)
     }

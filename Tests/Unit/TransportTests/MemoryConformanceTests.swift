@@ -113,6 +113,25 @@ extension TransportTests {
         @Test(.enabled(if: MemoryTransport.allCases.contains(.fabric))) func nobodyElseIsLetIn() throws {
             let donor = try Donor(isHere: false, capacityBytes: 1 << 20)
             #expect(throws: TransportError.refused) {
+                _ = try donor.streamEndpoint(secret: Array(repeating: 8, count: 32)).depth
+            }
+            #expect(throws: TransportError.refused) { _ = try donor.streamEndpoint(lease: LeaseID(2)).depth }
+            #expect(throws: TransportError.refused) { _ = try donor.streamEndpoint(capacityBytes: 1 << 21).depth }
+            // It is none the worse, and when its borrower has gone another may come.
+            for _ in 0..<2 {
+                var borrower = Borrower(try donor.streamEndpoint())
+                try borrower.put([5], at: 77)
+                #expect(try borrower.get(1, at: 77) == [5])
+                #expect(throws: TransportError.refused) { _ = try donor.streamEndpoint().depth }
+                borrower.endpoint.close()
+                usleep(200_000)
+            }
+        }
+
+        /// Over the network alone: with shared memory whoever has the descriptor is in.
+        @Test func nobodyElseIsLetInOverFabric() throws {
+            let donor = try Donor(.fabric, capacityBytes: 1 << 20)
+            #expect(throws: TransportError.refused) {
                 _ = try donor.fabricEndpoint(secret: Array(repeating: 8, count: 32)).depth
             }
             #expect(throws: TransportError.refused) { _ = try donor.fabricEndpoint(lease: LeaseID(2)).depth }

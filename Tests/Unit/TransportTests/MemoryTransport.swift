@@ -4,6 +4,7 @@ import Glibc
 import Testing
 import TransportFabric
 import TransportShm
+import TransportStream
 import TransportTesting
 
 /// What is to be shown of a borrower's end whose donor is another process.
@@ -13,7 +14,7 @@ protocol MemoryCheck {
 
 /// The ways to a donor's memory that are under test.
 enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
-    case shm, fabric
+    case shm, stream, fabric
     /// The same, with local buffers registered as some providers want it.
     case registering
     case verbs
@@ -21,7 +22,7 @@ enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
 
     /// As of `Transport`: an emulated machine with RDMA devices has no time for the others.
     static let allCases: [MemoryTransport] =
-        RDMAHere.isNamed ? [.verbs] : [.shm, .fabric, .registering] + (RDMAHere.isThere ? [.verbs] : [])
+        RDMAHere.isNamed ? [.verbs] : [.shm, .stream, .fabric, .registering] + (RDMAHere.isThere ? [.verbs] : [])
 
     /// How soon a donor's death is an error.
     var bound: Duration { self == .verbs ? .seconds(2) : .milliseconds(500) }
@@ -31,6 +32,9 @@ enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
         case .shm:
             let donor = try Donor(.shm, capacityBytes: capacityBytes)
             try check.run(donor.shmEndpoint(), donor: donor)
+        case .stream:
+            let donor = try Donor(.stream, capacityBytes: capacityBytes)
+            try check.run(donor.streamEndpoint(), donor: donor)
         case .fabric, .registering:
             let donor = try Donor(.fabric, capacityBytes: capacityBytes)
             try check.run(donor.fabricEndpoint(registersLocally: self == .registering), donor: donor)
