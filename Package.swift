@@ -229,8 +229,7 @@ let package = Package(
         .target(
             name: "TransportTesting",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportStream",
-                "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportStream", "CLinux",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",

@@ -2,7 +2,6 @@ internal import CLinux
 public import FallowModel
 internal import FallowTransport
 internal import Glibc
-public import TransportFabric
 public import TransportShm
 public import TransportStream
 
@@ -18,8 +17,7 @@ public final class Donor: @unchecked Sendable {
     /// Where it listens, when it is reached over the network.
     public var address: String { process.greeting }
 
-    /// - Parameter overFabric: with a donor on another node: over libfabric.
-    public init(isHere: Bool, capacityBytes: Int, overFabric: Bool = false) throws {
+    public init(isHere: Bool, capacityBytes: Int) throws {
         self.capacityBytes = capacityBytes
         if isHere {
             let memory = try DonorMemory(capacityBytes: capacityBytes)
@@ -28,8 +26,7 @@ public final class Donor: @unchecked Sendable {
                 ["memory-shm", "\(capacityBytes)", "0", "0", "donor"], descriptor: memory.descriptor)
         } else {
             memory = nil
-            let way = overFabric ? "memory-fabric" : "memory-stream"
-            process = try PeerProcess([way, "\(capacityBytes)", "0", "0", "donor", "7"])
+            process = try PeerProcess(["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7"])
         }
     }
 
@@ -43,16 +40,6 @@ public final class Donor: @unchecked Sendable {
         try StreamMemoryEndpoint.connect(
             address: process.greeting, leaseID: lease, secret: secret,
             capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5))
-    }
-
-    public func fabricEndpoint(
-        secret: [UInt8] = Donor.secret, lease: LeaseID = Donor.lease, capacityBytes: Int? = nil,
-        registersLocally: Bool = false
-    ) throws -> FabricMemoryEndpoint {
-        try FabricMemoryEndpoint.connect(
-            address: process.greeting, leaseID: lease, secret: secret,
-            capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5),
-            registersLocally: registersLocally)
     }
 
     /// Of its memory file, when it is on this node; the caller's.

@@ -2,7 +2,6 @@ import FallowModel
 import FallowTransport
 import Glibc
 import Testing
-import TransportFabric
 import TransportShm
 import TransportStream
 import TransportTesting
@@ -14,19 +13,14 @@ protocol MemoryCheck {
 
 /// The ways to a donor's memory that are under test.
 enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
-    case shm, stream, fabric
-    /// The same, with local buffers registered as some providers want it.
-    case registering
+    case shm, stream
     var testDescription: String { rawValue }
 
     func check(_ check: some MemoryCheck, capacityBytes: Int = 1 << 24) throws {
-        let donor = try Donor(
-            isHere: self == .shm, capacityBytes: capacityBytes, overFabric: self == .fabric || self == .registering)
+        let donor = try Donor(isHere: self == .shm, capacityBytes: capacityBytes)
         switch self {
         case .shm: try check.run(donor.shmEndpoint(), donor: donor)
         case .stream: try check.run(donor.streamEndpoint(), donor: donor)
-        case .fabric: try check.run(donor.fabricEndpoint(), donor: donor)
-        case .registering: try check.run(donor.fabricEndpoint(registersLocally: true), donor: donor)
         }
     }
 }
