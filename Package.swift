@@ -235,8 +235,7 @@ let package = Package(
         .target(
             name: "TransportTesting",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportStream",
-                "TransportVerbs",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportStream", "TransportVerbs",
                 "CLinux",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(

@@ -57,11 +57,3 @@ int cfabric_find_socket(const struct sockaddr *local, const struct sockaddr *rem
 	closedir(directory);
 	return result;
 }
-
-uint64_t cfabric_bytes_received(int fd)
-{
-	struct tcp_info info;
-	socklen_t length = sizeof info;
-	memset(&info, 0, sizeof info);
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_bytes_received : 0;
-}

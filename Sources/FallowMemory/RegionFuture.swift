@@ -57,6 +57,8 @@ extension Region {
         var descriptors: [Int32] = []
         nonisolated(unsafe) let asked = transfer
         let (isDone, maySleep) = lock.withLock { _ -> (Bool, Bool) in
+            // What came with another's reply costs no look at the connections.
+            if asked.isDone { return (true, false) }
             core.progress()
             guard !asked.isDone, nanoseconds != nil else { return (asked.isDone, false) }
             core.look(now: nowNanoseconds())

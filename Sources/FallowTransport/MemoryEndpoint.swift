@@ -11,7 +11,8 @@ public struct MemoryCompletion: Hashable, Sendable {
     }
 }
 
-/// A borrower's end of a connection to the memory of one donor. All access is one-sided: nobody answers at the donor.
+/// A borrower's end of a connection to the memory of one donor. The borrower says where; nothing at the donor
+/// decides anything but whether that is within its memory.
 ///
 /// Operations are posted, several at a time, and complete in any order. A completed write is in the donor's memory; a
 /// completed read was the donor's memory, and has been confirmed to have been it throughout. When the connection fails, or

@@ -35,7 +35,8 @@ public struct DonorAssignment: Codable, Sendable {
 
 extension LeaseDemand {
     /// What a donor uses besides what it lends: its program, page tables while it allocates, what the kernel keeps for its
-    /// cgroup. Measured at 1.4 MiB asleep with 64 MiB lent over shared memory; the rest is for libfabric, where it listens.
+    /// cgroup. Measured at 1.4 MiB asleep with 64 MiB lent over shared memory; where it listens, sockets' buffers
+    /// and the mapping's page tables come to it.
     public static let donorNeeds = ByteCount.mebibytes(16)
 
     /// The most that one donor lends: each is taken back whole. More memory is more donors.

@@ -24,31 +24,18 @@ package struct FabricIntroduction {
     var key: ProofKey
     /// The listener's "host:port", as the client was told.
     var address: String
-    /// Which connections it is about; no proof for the one serves for the other.
-    private var purpose: String
     /// Three numbers that both ends have to agree about.
     private var shape: [UInt64]
 
-    /// For calls.
     package init(leaseID: LeaseID, secret: [UInt8], address: String, geometry: ArenaGeometry) {
         self.leaseID = leaseID
         key = ProofKey(secret: secret)
         self.address = address
-        purpose = ""
         shape = [UInt64(geometry.slotCount), UInt64(geometry.inputBytes), UInt64(geometry.outputBytes)]
     }
 
-    /// For a donor's memory.
-    package init(leaseID: LeaseID, secret: [UInt8], address: String, capacityBytes: Int) {
-        self.leaseID = leaseID
-        key = ProofKey(secret: secret)
-        self.address = address
-        purpose = "memory "
-        shape = [UInt64(capacityBytes), 0, 0]
-    }
-
-    private var connecting: String { "fallow \(purpose)connect 1" }
-    private var accepting: String { "fallow \(purpose)accept 1" }
+    private var connecting: String { "fallow connect 1" }
+    private var accepting: String { "fallow accept 1" }
 
     // MARK: What a client sends with its connect: 112 bytes
 

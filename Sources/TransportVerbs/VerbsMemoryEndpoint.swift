@@ -13,6 +13,8 @@ public struct VerbsMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendabl
     private struct Operation {
         var token: UInt64 = 0
         var isUnderWay = false
+        /// Work requests that it takes.
+        var requests = 0
         /// Where a read's bytes go from the bounce memory.
         var destination: UnsafeMutableRawBufferPointer?
         var registration: VerbsRegistration?
@@ -30,6 +32,8 @@ public struct VerbsMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendabl
     /// Free operations, a stack of indices.
     private let free: UnsafeMutablePointer<Int>
     private var freeCount: Int
+    /// Work requests that the queue pair has taken and not ended.
+    private var requestsInFlight = 0
     /// Operations that are over and not yet polled, a ring of indices; and whether they are good.
     private let finished: UnsafeMutablePointer<(index: Int, isGood: Bool)>
     private var firstFinished = 0
@@ -137,23 +141,40 @@ public struct VerbsMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendabl
         }
     }
 
+    /// One work request for each `segmentBytes`, with one doorbell for all; the last one's end is everybody's, since they end in
+    /// their order.
     private mutating func post(
         _ operation: ibv_wr_opcode, _ local: UnsafeRawPointer?, _ count: Int, _ key: UInt32, _ offset: Int, _ index: Int
     ) throws(TransportError) {
-        var element = ibv_sge(addr: UInt64(UInt(bitPattern: local)), length: UInt32(count), lkey: key)
-        let code = withUnsafeMutablePointer(to: &element) { element in
+        let segments = (count + VerbsBorrowerLink.segmentBytes - 1) / VerbsBorrowerLink.segmentBytes
+        guard requestsInFlight + segments <= VerbsBorrowerLink.sends else {
+            giveBack(index)
+            throw segments > VerbsBorrowerLink.sends
+                ? .oversize(limitBytes: VerbsBorrowerLink.sends * VerbsBorrowerLink.segmentBytes) : .ringFull
+        }
+        for segment in 0..<segments {
+            let start = segment * VerbsBorrowerLink.segmentBytes
+            link.elements[segment] = ibv_sge(
+                addr: UInt64(UInt(bitPattern: local)) + UInt64(start),
+                length: UInt32(min(VerbsBorrowerLink.segmentBytes, count - start)), lkey: key)
             var request = ibv_send_wr()
             request.wr_id = UInt64(index)
-            request.sg_list = element
+            request.sg_list = link.elements + segment
             request.num_sge = 1
             request.opcode = operation
-            request.send_flags = IBV_SEND_SIGNALED.rawValue
-            request.wr.rdma.remote_addr = peer.address &+ UInt64(offset)
+            request.wr.rdma.remote_addr = peer.address &+ UInt64(offset + start)
             request.wr.rdma.rkey = peer.key
-            var bad: UnsafeMutablePointer<ibv_send_wr>?
-            return ibv_post_send(link.connection.pointer, &request, &bad)
+            if segment + 1 < segments {
+                request.next = link.requests + segment + 1
+            } else {
+                request.send_flags = IBV_SEND_SIGNALED.rawValue
+            }
+            link.requests[segment] = request
         }
-        guard code != 0 else { return }
+        operations[index].requests = segments
+        requestsInFlight += segments
+        var bad: UnsafeMutablePointer<ibv_send_wr>?
+        guard ibv_post_send(link.connection.pointer, link.requests, &bad) != 0 else { return }
         giveBack(index)
         fail()
         throw .peerLost
@@ -224,6 +245,7 @@ public struct VerbsMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendabl
         }
         operations[index].isUnderWay = false
         operations[index].registration = nil
+        requestsInFlight -= operations[index].requests
         finished[(firstFinished + finishedCount) % depth] = (index, isGood)
         finishedCount += 1
     }
@@ -250,21 +272,34 @@ public struct VerbsMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendabl
 final class VerbsBorrowerLink: VerbsOpened, @unchecked Sendable {
     /// Operations in flight at most.
     static let depth = 64
+    /// Work requests in flight at most.
+    static let sends = 2 * depth
+    /// Most bytes of a work request: a device tries one again as a whole, and holds others up meanwhile.
+    static let segmentBytes = 1 << 20
 
     let connection: VerbsPair
     let bounce: VerbsBounce
+    /// What is posted at once.
+    let requests: UnsafeMutablePointer<ibv_send_wr>
+    let elements: UnsafeMutablePointer<ibv_sge>
     var window: VerbsWindow { .nowhere }
 
     init(_ id: VerbsID, domain: VerbsDomain) throws(VerbsError) {
-        guard domain.limits.max_qp_wr >= Self.depth else {
+        guard domain.limits.max_qp_wr >= Self.sends else {
             throw VerbsError("the device takes \(domain.limits.max_qp_wr) work requests, too few", code: EINVAL)
         }
         bounce = try VerbsBounce(slots: Self.depth, domain: domain)
-        connection = try VerbsPair(id, domain: domain, sends: Self.depth, receives: 1, inlineBytes: [0])
+        connection = try VerbsPair(id, domain: domain, sends: Self.sends, receives: 1, inlineBytes: [0])
+        requests = .allocate(capacity: Self.sends)
+        elements = .allocate(capacity: Self.sends)
     }
 
-    // Before the registration goes.
-    deinit { connection.close() }
+    deinit {
+        // Before the registration goes.
+        connection.close()
+        requests.deallocate()
+        elements.deallocate()
+    }
 }
 
 /// Registered memory through which small buffers go: to register them one by one would cost more than a copy.

@@ -36,25 +36,6 @@ static inline ssize_t cfabric_write(struct fid_ep *ep, const void *bytes, size_t
 	return fi_writemsg(ep, &message, flags | FI_REMOTE_CQ_DATA);
 }
 
-/* One-sided read and write, with a completion; a write completes once it has been delivered. */
-static inline ssize_t cfabric_rma_read(struct fid_ep *ep, void *bytes, size_t byte_count, void *descriptor,
-                                       uint64_t address, uint64_t key, void *context)
-{
-	struct iovec to = { bytes, byte_count };
-	struct fi_rma_iov from = { address, byte_count, key };
-	struct fi_msg_rma message = { &to, &descriptor, 1, 0, &from, 1, context, 0 };
-	return fi_readmsg(ep, &message, FI_COMPLETION);
-}
-
-static inline ssize_t cfabric_rma_write(struct fid_ep *ep, const void *bytes, size_t byte_count, void *descriptor,
-                                        uint64_t address, uint64_t key, void *context)
-{
-	struct iovec from = { (void *)(uintptr_t)bytes, byte_count };
-	struct fi_rma_iov to = { address, byte_count, key };
-	struct fi_msg_rma message = { &from, &descriptor, 1, 0, &to, 1, context, 0 };
-	return fi_writemsg(ep, &message, FI_COMPLETION | FI_DELIVERY_COMPLETE);
-}
-
 /* The process's own TCP socket between two addresses, or -ENOENT. libfabric has no call that hands its socket out, so it
  * is found among the process's descriptors by its two names. */
 struct sockaddr;
@@ -62,6 +43,4 @@ int cfabric_find_socket(const struct sockaddr *local, const struct sockaddr *rem
 /* Sets TCP_USER_TIMEOUT and keep-alive on a socket, so that a peer whose network is cut is given up after about the given
  * time. 0 or an errno. */
 int cfabric_bound_peer_silence(int socket, int milliseconds);
-/* How many bytes came over a TCP socket so far; 0 when it cannot be told. */
-uint64_t cfabric_bytes_received(int socket);
 #endif

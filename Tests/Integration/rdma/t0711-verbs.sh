@@ -53,6 +53,25 @@ many_whole() {
 }
 proves '2,000 invocations, 8 in flight, then payloads of up to 8 MiB: every byte is what it has to be' many_whole
 
+# Memory of the node for a program on the login machine: sort's buffer is the donor's, and its bytes go over the devices.
+sorted() {
+	local before after
+	awk 'BEGIN { srand(7); for (i = 0; i < 60000; i++) printf "%010d %d\n", rand() * 1e10, i }' >"$work/scratch/lines"
+	chmod 644 "$work/scratch/lines"
+	before="$(received "$executor_device") $(received "$client_device")"
+	timeout 200 "$work/bin/as" "$user" fallow run --remote-mem=64M --local-mem=4M -- \
+		sort -S 12M --parallel=1 "$work/scratch/lines" >"$work/sorted" || return 1
+	after="$(received "$executor_device") $(received "$client_device")"
+	sort "$work/scratch/lines" | cmp - "$work/sorted" || return 1
+	python3 - "$before" "$after" <<'PYTHON'
+import sys
+grown = [int(b) - int(a) for a, b in zip(sys.argv[1].split(), sys.argv[2].split())]
+print("packets received by the donor's device and by the borrower's:", grown)
+sys.exit(not min(grown) > 100)
+PYTHON
+}
+proves "a program sorts in the node's memory, which it reads and writes over verbs" sorted
+
 # Background: a client that holds a lease whose functions beat. $beats and $work/hold.NAME are its signs of life.
 lease() { # NAME FUNCTION PROCESSES ARGUMENTS OF hold...
 	local name=$1 function=$2 processes=$3

@@ -14,9 +14,8 @@ import TransportVerbs
 //   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
 //     has resolved, requested or been accepted)
 //   transport-peer memory-shm    CAPACITY 0 0 donor  (a donor; its memory file is descriptor 3)
-//   transport-peer memory-fabric CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
-//   transport-peer memory-verbs  CAPACITY 0 0 donor SECRET-BYTE BIND-ADDRESS  (a donor; prints its address)
-//   transport-peer memory-stream CAPACITY 0 0 donor SECRET-BYTE  (the same over a TCP connection)
+//   transport-peer memory-stream CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
+//   transport-peer memory-verbs  CAPACITY 0 0 donor SECRET-BYTE BIND-ADDRESS  (the same over RDMA)
 //   transport-peer verbs-deaf SLOTS INPUT OUTPUT - SECRET-BYTE BIND-ADDRESS  (prints its address, listens, accepts nobody)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
 // It writes a line when it is ready, answers until its peer is lost, and then ends with 0.
@@ -37,12 +36,7 @@ import TransportVerbs
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
         if arguments[1] == "memory-shm" { lendHere(capacityBytes: slots) }
-        if arguments[1] == "memory-fabric" {
-            lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, overFabric: true)
-        }
-        if arguments[1] == "memory-stream" {
-            lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, overFabric: false)
-        }
+        if arguments[1] == "memory-stream" { lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!) }
         if arguments[1] == "memory-verbs" {
             lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, bindAddress: arguments[7])
         }
@@ -100,22 +94,14 @@ import TransportVerbs
     }
 
     /// A donor on another node: serves borrowers until it is killed.
-    static func lend(capacityBytes: Int, secretByte: UInt8, overFabric: Bool) -> Never {
+    static func lend(capacityBytes: Int, secretByte: UInt8) -> Never {
         let memory = mmap(nil, capacityBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        let lent = UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes)
-        let secret = [UInt8](repeating: secretByte, count: 32)
         do {
-            if overFabric {
-                let listener = try FabricMemoryListener(
-                    bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: secret, memory: lent)
-                say(listener.address)
-                listener.serve { true }
-            } else {
-                let listener = try StreamMemoryListener(
-                    bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: secret, memory: lent)
-                say(listener.address)
-                listener.serve { true }
-            }
+            let listener = try StreamMemoryListener(
+                bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
+                memory: UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes))
+            say(listener.address)
+            listener.serve { true }
             leave(0, "closed")
         } catch { leave(1, "\(error)") }
     }

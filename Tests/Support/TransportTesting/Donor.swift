@@ -2,7 +2,6 @@ internal import CLinux
 public import FallowModel
 internal import FallowTransport
 internal import Glibc
-public import TransportFabric
 public import TransportShm
 public import TransportStream
 public import TransportVerbs
@@ -21,7 +20,7 @@ public final class Donor: @unchecked Sendable {
 
     /// How borrowers get at its memory.
     public enum Reach: Sendable {
-        case shm, stream, fabric
+        case shm, stream
         /// Listening on an RDMA device's address.
         case verbs(bindAddress: String)
     }
@@ -38,9 +37,6 @@ public final class Donor: @unchecked Sendable {
             self.memory = memory
             process = try PeerProcess(
                 ["memory-shm", "\(capacityBytes)", "0", "0", "donor"], descriptor: memory.descriptor)
-        case .fabric:
-            memory = nil
-            process = try PeerProcess(["memory-fabric", "\(capacityBytes)", "0", "0", "donor", "7"])
         case .stream:
             memory = nil
             process = try PeerProcess(["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7"])
@@ -69,16 +65,6 @@ public final class Donor: @unchecked Sendable {
         try StreamMemoryEndpoint.connect(
             address: process.greeting, leaseID: lease, secret: secret,
             capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5))
-    }
-
-    public func fabricEndpoint(
-        secret: [UInt8] = Donor.secret, lease: LeaseID = Donor.lease, capacityBytes: Int? = nil,
-        registersLocally: Bool = false
-    ) throws -> FabricMemoryEndpoint {
-        try FabricMemoryEndpoint.connect(
-            address: process.greeting, leaseID: lease, secret: secret,
-            capacityBytes: capacityBytes ?? self.capacityBytes, timeout: .seconds(5),
-            registersLocally: registersLocally)
     }
 
     /// Of its memory file, when it is on this node; the caller's.

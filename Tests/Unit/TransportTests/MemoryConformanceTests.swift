@@ -2,7 +2,6 @@ import FallowModel
 import FallowTransport
 import Glibc
 import Testing
-import TransportFabric
 import TransportShm
 import TransportTesting
 
@@ -110,7 +109,7 @@ extension TransportTests {
         }
 
         /// Over the network alone: with shared memory whoever has the descriptor is in.
-        @Test(.enabled(if: MemoryTransport.allCases.contains(.fabric))) func nobodyElseIsLetIn() throws {
+        @Test(.enabled(if: MemoryTransport.allCases.contains(.stream))) func nobodyElseIsLetIn() throws {
             let donor = try Donor(isHere: false, capacityBytes: 1 << 20)
             #expect(throws: TransportError.refused) {
                 _ = try donor.streamEndpoint(secret: Array(repeating: 8, count: 32)).depth
@@ -123,25 +122,6 @@ extension TransportTests {
                 try borrower.put([5], at: 77)
                 #expect(try borrower.get(1, at: 77) == [5])
                 #expect(throws: TransportError.refused) { _ = try donor.streamEndpoint().depth }
-                borrower.endpoint.close()
-                usleep(200_000)
-            }
-        }
-
-        /// Over the network alone: with shared memory whoever has the descriptor is in.
-        @Test func nobodyElseIsLetInOverFabric() throws {
-            let donor = try Donor(.fabric, capacityBytes: 1 << 20)
-            #expect(throws: TransportError.refused) {
-                _ = try donor.fabricEndpoint(secret: Array(repeating: 8, count: 32)).depth
-            }
-            #expect(throws: TransportError.refused) { _ = try donor.fabricEndpoint(lease: LeaseID(2)).depth }
-            #expect(throws: TransportError.refused) { _ = try donor.fabricEndpoint(capacityBytes: 1 << 21).depth }
-            // It is none the worse, and when its borrower has gone another may come.
-            for _ in 0..<2 {
-                var borrower = Borrower(try donor.fabricEndpoint())
-                try borrower.put([5], at: 77)
-                #expect(try borrower.get(1, at: 77) == [5])
-                #expect(throws: TransportError.refused) { _ = try donor.fabricEndpoint().depth }
                 borrower.endpoint.close()
                 usleep(200_000)
             }

@@ -2,7 +2,6 @@ import FallowModel
 import FallowTransport
 import Glibc
 import Testing
-import TransportFabric
 import TransportShm
 import TransportStream
 import TransportTesting
@@ -14,15 +13,12 @@ protocol MemoryCheck {
 
 /// The ways to a donor's memory that are under test.
 enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
-    case shm, stream, fabric
-    /// The same, with local buffers registered as some providers want it.
-    case registering
-    case verbs
+    case shm, stream, verbs
     var testDescription: String { rawValue }
 
     /// As of `Transport`: an emulated machine with RDMA devices has no time for the others.
     static let allCases: [MemoryTransport] =
-        RDMAHere.isNamed ? [.verbs] : [.shm, .stream, .fabric, .registering] + (RDMAHere.isThere ? [.verbs] : [])
+        RDMAHere.isNamed ? [.verbs] : [.shm, .stream] + (RDMAHere.isThere ? [.verbs] : [])
 
     /// How soon a donor's death is an error.
     var bound: Duration { self == .verbs ? .seconds(2) : .milliseconds(500) }
@@ -35,9 +31,6 @@ enum MemoryTransport: String, CaseIterable, CustomTestStringConvertible {
         case .stream:
             let donor = try Donor(.stream, capacityBytes: capacityBytes)
             try check.run(donor.streamEndpoint(), donor: donor)
-        case .fabric, .registering:
-            let donor = try Donor(.fabric, capacityBytes: capacityBytes)
-            try check.run(donor.fabricEndpoint(registersLocally: self == .registering), donor: donor)
         case .verbs:
             let donor = try Donor(.verbs(bindAddress: RDMAHere.server), capacityBytes: capacityBytes)
             try check.run(donor.verbsEndpoint(from: RDMAHere.source), donor: donor)
