@@ -4,7 +4,7 @@
 # Everything is mounted in a name space of its own, and nothing of it is left when files are removed.
 [ "${FALLOW_PACKAGES_APART-}" = 1 ] || FALLOW_PACKAGES_APART=1 exec unshare --mount --propagation private "$0" "$@"
 . "$(dirname "$0")/../lib.sh"
-. "$here/packages/debian-root.sh"
+. "$here/packages/lib-packages.sh"
 
 root=$work/root
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_lab/')"
@@ -27,21 +27,14 @@ inside() { timeout 100 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin 
 # A minimal Debian with what the packages depend on, so that apt has nothing to fetch later.
 debian_root munge libcurl4 libsqlite3-0 libstdc++6 libslurm38 slurm-client systemd-standalone-sysusers libc6-dev gcc || exit 1
 
-mkdir "$work/deb" "$work/old"
-FALLOW_COMPRESSION=none "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }
-five_packages() { [ "$(cd "$work/deb" && ls -- *.deb | sed 's/_.*//' | sort | paste -sd ' ')" = 'fallow fallow-slurm libfallow-dev libfallow-pager1 libfallow0' ]; }
+debian_packages || exit 1
+five_packages() { [ "$(cd "$packages" && ls -- *.deb | sed 's/_.*//' | sort | paste -sd ' ')" = 'fallow fallow-slurm libfallow-dev libfallow-pager1 libfallow0' ]; }
 proves 'five packages are built' five_packages
-of_this_slurm() { dpkg-deb -f "$work"/deb/fallow-slurm_*.deb Depends | grep -E 'libslurm38 \(>= 22\.05\), libslurm38 \(<< 22\.06~\)'; }
+of_this_slurm() { dpkg-deb -f "$packages"/fallow-slurm_*.deb Depends | grep -E 'libslurm38 \(>= 22\.05\), libslurm38 \(<< 22\.06~\)'; }
 proves 'the plugin wants the Slurm that it was built for' of_this_slurm
-proves '... and the rest wants none' sh -c "! dpkg-deb -f $work/deb/fallow_*.deb Depends | grep slurm"
+proves '... and the rest wants none' sh -c "! dpkg-deb -f $packages/fallow_*.deb Depends | grep slurm"
 
-# The same as an older version.
-for package in "$work"/deb/*.deb; do
-	dpkg-deb -R "$package" "$work/old/tree"
-	sed -i "s/^Version: .*/Version: 0.0.9/; s/(= [0-9.]*)/(= 0.0.9)/g" "$work/old/tree/DEBIAN/control"
-	dpkg-deb --root-owner-group -Znone -b "$work/old/tree" "$work/old/$(basename "${package%%_*}").deb" >/dev/null
-	rm -rf "$work/old/tree"
-done
+older_packages "$work/old"
 
 mkdir "$root"
 # A root file system is a mount point, else executors cannot have mounts of their own.
@@ -131,7 +124,7 @@ leased() { grep -q '^leased' "$work/$1.said"; }
 held first
 proves 'a function runs in an executor of the package' within 10 leased first
 rm "$root"/packages/*.deb
-cp "$work"/deb/*.deb "$root/packages/"
+cp "$packages"/*.deb "$root/packages/"
 old=$(agent)
 proves 'it is upgraded while it runs' inside sh -c 'apt-get -q install -y --no-install-recommends /packages/*.deb'
 told() { grep -q '^ended FALLOW_OUTCOME_UNKNOWN.*the lease ended' "$work/first.said"; }
