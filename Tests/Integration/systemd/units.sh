@@ -90,15 +90,16 @@ cp "$work/site.yaml" /etc/fallow/fallow.yaml
 levelled() { journalctl -q -p warning -u fallowd -u fallowctld -o cat >"$work/warnings" && journalctl -q -o cat -u fallowd | grep -q 'fallowd starts' && ! grep -q 'fallowd starts' "$work/warnings"; }
 proves "... whose lines have levels in the journal, and no time of their own" levelled
 
+# It sleeps: a guest that computes as well has no time for what is looked at.
 held() { # NAME
-	"$work/bin/as" "$user" "$programs/hold" "$programs/libfunctions.so" burn "$(beats_file "$1")" cpus=1 wait=30 memory=134217728 >"$work/$1.said" 2>&1 &
-	within 60 leased "$1" || { cat "$work/$1.said"; return 1; }
+	"$work/bin/as" "$user" "$programs/hold" "$programs/libfunctions.so" sleep_for_ever '' cpus=1 wait=60 memory=134217728 >"$work/$1.said" 2>&1 &
+	within 90 leased "$1" || { cat "$work/$1.said"; return 1; }
 }
 leased() { grep -q '^leased' "$work/$1.said"; }
 told() { grep -q '^ended FALLOW_OUTCOME_UNKNOWN' "$work/$1.said" || { cat "$work/$1.said"; return 1; }; }
 folder() { echo "$units/fallowd.service/leases/$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/$1.said")"; }
-proves 'a function computes on them' telling held first
-in_cgroup() { [ -s "$(folder first)/cgroup.procs" ] && grep -qx 1 $units/cpu.idle && [ "$(cat "$(folder first)/memory.max")" != max ]; }
+proves 'a function runs on them' telling held first
+in_cgroup() { grep -q . "$(folder first)/cgroup.procs" && grep -qx 1 $units/cpu.idle && [ "$(cat "$(folder first)/memory.max")" != max ]; }
 proves '... in a cgroup of its lease, below fallow.slice, with its memory bounded' in_cgroup
 
 # A hang: systemd misses the signs of life.
