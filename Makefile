@@ -21,7 +21,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages test-systemd demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -75,6 +75,11 @@ test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in
 test-packages: build ## the packages: built, looked at, installed, upgraded and purged in a Debian of their own; needs root
 	@.ci/install-packages .ci/packages-packaging
 	@Tests/run packages
+
+test-systemd: build ## the packages under real systemd, in a guest of QEMU's; needs root
+	@.ci/install-packages .ci/packages-packaging
+	@.ci/install-packages .ci/packages-rdma || true
+	@Tests/run systemd
 
 demo: build ## three nodes, real jobs, real functions, in two minutes; needs root
 	@lab/demo

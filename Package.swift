@@ -107,9 +107,10 @@ let package = Package(
             "TransportVerbs", ["FallowTransport", "FallowModel", "FallowWire", "TransportHandshake", "CRDMA", "CLinux"]),
         room("TransportStream", ["FallowTransport", "FallowModel", "TransportHandshake", "CLinux"]),
         room("FallowLocal", ["FallowModel", "FallowWire", "CLinux"]),
+        testableRoom("FallowLogging", [log]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
-        testableRoom("FallowConfiguration", ["FallowModel", configuration, yams]),
+        testableRoom("FallowConfiguration", ["FallowModel", "FallowLogging", configuration, yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
         testableRoom("FallowHistory", ["FallowModel", "FallowReporting", "FallowWire", grdb]),
         testableRoom(
@@ -175,8 +176,14 @@ let package = Package(
         // Layer 4: executables, each a screenful, and the C library.
         program("fallow", ["FallowCommand"]),
         program(
-            "fallowd", ["FallowAgent", "FallowConfiguration", "FallowControl", "FallowLocal", argumentParser, log]),
-        program("fallowctld", ["FallowController", "FallowConfiguration", "FallowLocal", argumentParser, log]),
+            "fallowd",
+            [
+                "FallowAgent", "FallowConfiguration", "FallowControl", "FallowLocal", "FallowLogging", argumentParser,
+                log,
+            ]),
+        program(
+            "fallowctld",
+            ["FallowController", "FallowConfiguration", "FallowLocal", "FallowLogging", argumentParser, log]),
         program("fallow-executor", ["FallowExecutor"]),
         program("fallow-donor", ["FallowDonor"]),
         program("fallow-slurm-reader", ["FallowSlurm"]),
@@ -249,6 +256,7 @@ let package = Package(
         tests("FallowModelTests", ["FallowModel"]),
         tests("NodePolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
         tests("ClusterPolicyTests", ["FallowPolicy", "FallowModel", "FallowWire"]),
+        tests("FallowLoggingTests", ["FallowLogging", log]),
         tests("FallowConfigurationTests", ["FallowConfiguration", "FallowModel"]),
         tests(
             "FallowControlTests",

@@ -1,3 +1,4 @@
+internal import FallowLogging
 internal import FallowModel
 
 /// One key of the configuration: its name, what it means, and how its text becomes a setting.
@@ -35,6 +36,10 @@ extension ConfigurationKey {
             "controller.proxy_token_file", "file with the token of a reverse proxy that names who looks at the page",
             \.proxyTokenFile, "a text", show: { $0 }, parse: { $0 }),
         text("controller.chart_library", "Chart.js, for the page; without it tables are shown", \.chartLibrary),
+        value(
+            "log.levels", "which lines the daemons log, for all and by module; read again on SIGHUP",
+            \.logLevels, "levels such as info,FallowHost=debug: trace, debug, info, notice, warning, error, critical",
+            show: { $0.text }, parse: { LogLevels($0) }),
         seconds("history.keep_raw", "seconds for which use is kept by 10 seconds", \.historyRaw),
         seconds("history.keep_minutes", "seconds for which use is kept by the minute", \.historyMinutes),
         seconds("history.keep_hours", "seconds for which use and counts are kept by the hour", \.historyHours),

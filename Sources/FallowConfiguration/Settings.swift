@@ -1,3 +1,4 @@
+public import FallowLogging
 public import FallowModel
 
 /// Everything that a site may set, with what is in force when it sets nothing.
@@ -16,6 +17,8 @@ public struct Settings: Sendable, Equatable {
     public var proxyTokenFile: String?
     /// Chart.js, as Debian installs it.
     public var chartLibrary = "/usr/share/javascript/chart.js/chart.min.js"
+    // log
+    public var logLevels = LogLevels()
     // history
     public var historyRaw: Duration = .seconds(86_400)
     public var historyMinutes: Duration = .seconds(30 * 86_400)

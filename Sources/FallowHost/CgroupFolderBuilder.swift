@@ -59,7 +59,11 @@ struct CgroupFolderBuilder {
     private func enableControllers(in folder: String, isOurs: Bool) throws(HostError) {
         let file = "\(folder)/cgroup.subtree_control"
         let enabled = Set((HostFile.trimmed(file) ?? "").split(separator: " ").map { String($0) })
-        for controller in hierarchy.controllers where !enabled.contains(controller.rawValue) {
+        let missing = hierarchy.controllers.filter { !enabled.contains($0.rawValue) }
+        // Before the first one: cpu and pids are given to a folder that has processes, too, which makes it the root of a threaded
+        // subtree, and such a one is refused memory (EOPNOTSUPP).
+        if isOurs, !missing.isEmpty { try moveProcesses(from: folder) }
+        for controller in missing {
             let text = "+\(controller.rawValue)"
             var failure = HostFile.tryWrite(text, to: file)
             if failure == EBUSY, isOurs {
@@ -78,6 +82,7 @@ struct CgroupFolderBuilder {
 
     /// The agent itself may have been started in the tree's own folder.
     private func moveProcesses(from folder: String) throws(HostError) {
+        guard !readProcesses("\(folder)/cgroup.procs").isEmpty else { return }
         let agent = "\(folder)/agent"
         _ = try HostFile.makeFolder(agent)
         for _ in 0..<8 {

@@ -2,6 +2,7 @@ import ArgumentParser
 import FallowConfiguration
 import FallowController
 import FallowLocal
+import FallowLogging
 import Glibc
 import Logging
 
@@ -11,7 +12,7 @@ struct Fallowctld: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fallowctld",
         abstract: "Places leases on the cluster's leftovers and remembers what became of them.",
-        discussion: "One runs per cluster. It logs to standard error and stops on SIGTERM.",
+        discussion: "One per cluster. Logs to standard error, reads log.levels again on SIGHUP, stops on SIGTERM.",
         version: Controller.version)
 
     @Option(help: "The configuration file; default: $FALLOW_CONFIG, else /etc/fallow/fallow.yaml if it exists.")
@@ -21,7 +22,6 @@ struct Fallowctld: AsyncParsableCommand {
     var check = false
 
     func run() async throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var environment: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
@@ -35,7 +35,18 @@ struct Fallowctld: AsyncParsableCommand {
                 print("the configuration is good")
                 return
             }
-            try await Controller(settings: loaded.settings, logger: Logger(label: "fallowctld"))
+            let (path, variables) = (config, environment)
+            let outlet = LogOutlet(levels: loaded.settings.logLevels, environment: variables)
+            LoggingSystem.bootstrap { outlet.handler(label: $0) }
+            let logger = Logger(label: "fallowctld")
+            let reload = outlet.rereadOnHangup(log: logger) {
+                try LoadedSettings.load(path: path, environment: variables).settings.logLevels
+            }
+            defer {
+                reload.cancel()
+                outlet.flush(label: logger.label)
+            }
+            try await Controller(settings: loaded.settings, logger: logger)
                 .runUntilSignalled(manager: ServiceManager(environment: environment))
         } catch {
             let sentence = Array("fallowctld: \(error)\n".utf8)

@@ -3,6 +3,7 @@ import FallowAgent
 import FallowConfiguration
 import FallowControl
 import FallowLocal
+import FallowLogging
 import Logging
 
 #if canImport(FoundationEssentials)
@@ -24,18 +25,24 @@ struct Fallowd: AsyncParsableCommand {
     var check = false
     @Flag(help: "End what an agent that is gone has left, its leases, cgroups and sockets, and end.")
     var cleanUp = false
-    @Option(help: "trace, debug, info, notice, warning or error.")
-    var logLevel = "info"
+    @Option(help: "What is logged until SIGHUP, in place of log.levels: debug, or info,FallowHost=debug.")
+    var logLevel: String?
 
     func run() async throws {
-        guard let level = Logger.Level(rawValue: logLevel) else {
-            throw ValidationError("'\(logLevel)' is no log level; trace, debug, info, notice, warning and error are")
+        let environment = ProcessInfo.processInfo.environment
+        let loaded = try LoadedSettings.load(path: config, environment: environment)
+        var levels = loaded.settings.logLevels
+        if let logLevel {
+            guard let given = LogLevels(logLevel) else {
+                throw ValidationError(
+                    "'\(logLevel)' is no log level; trace, debug, info, notice, warning, error and critical are")
+            }
+            levels = given
         }
-        let loaded = try LoadedSettings.load(path: config, environment: ProcessInfo.processInfo.environment)
         if check { return print("the configuration is good") }
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        var log = Logger(label: "fallowd")
-        log.logLevel = level
+        let outlet = LogOutlet(levels: levels, environment: environment)
+        LoggingSystem.bootstrap { outlet.handler(label: $0) }
+        let log = Logger(label: "fallowd")
         let agent = Agent(settings: loaded.settings, log: log)
         if cleanUp {
             do { return try agent.cleanUp() } catch {
@@ -43,7 +50,15 @@ struct Fallowd: AsyncParsableCommand {
                 throw ExitCode.failure
             }
         }
-        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+        let path = config
+        let reload = outlet.rereadOnHangup(log: log) {
+            try LoadedSettings.load(path: path, environment: environment).settings.logLevels
+        }
+        defer {
+            reload.cancel()
+            outlet.flush(label: log.label)
+        }
+        let manager = ServiceManager(environment: environment)
         let work = Task { try await agent.run(manager: manager) }
         let stop = Task {
             if let signal = await StopSignal.wait() { log.notice("\(signal): stopping") }

@@ -5,6 +5,7 @@
 # What the guest loads; what these need comes with them.
 modules=(
 	virtio_pci 9pnet_virtio 9p overlay virtio_console virtio_rng
+	virtio_blk crc32c_generic ext4
 	crc32_generic crc32_pclmul rdma_rxe rdma_ucm ib_umad veth dummy
 )
 

@@ -54,7 +54,7 @@ end_guest() {
 write_exchange() { # COMMAND...
 	mkdir -p "$folder/exchange/shared"
 	chmod 755 "$folder"
-	cp "$parts/guest" "$parts/devices.sh" "$folder/exchange/"
+	cp "$parts/guest" "$parts/guest-of-disk" "$parts/devices.sh" "$parts/exchange.sh" "$folder/exchange/"
 	printf '%q ' "$@" >"$folder/exchange/command"
 	printf 'guest_net=%q guest_tree=%q guest_folder=%q guest_variables=(%s)\n' "$net" "$tree" "$PWD" \
 		"${variables[*]@Q}" >"$folder/exchange/settings"
@@ -74,17 +74,21 @@ write_first_root() {
 # threads. The kernel is told not to probe for what a slow machine fails at. In a session of its own, so that a terminal's
 # signals come to us alone, and that the scheduler's autogroups give it a share of its own beside others' builds.
 start_machine() {
+	local disk_devices=()
+	# What is written to the disk is gone with the guest.
+	[ -z "$disk" ] || disk_devices=(-drive "file=$disk,if=none,id=disk,format=raw,snapshot=on" -device "virtio-blk-pci,drive=disk")
 	setpriv --pdeathsig KILL setsid qemu-system-x86_64 \
 		-name fallow-rdma-vm -accel tcg,thread=multi,tb-size=512 -cpu max,vendor=GenuineIntel \
 		-machine q35,usb=off,vmport=off,graphics=off -nodefaults -no-user-config -display none -no-reboot \
 		-smp "$((sockets * cores * threads)),sockets=$sockets,cores=$cores,threads=$threads" -m "$memory" \
 		-kernel "$cache/kernel/boot/vmlinuz-$(kernel_version)" -initrd "$folder/first-root.cpio" \
 		-append "console=ttyS0 panic=-1 mitigations=off tsc=reliable no_timer_check nokaslr nowatchdog \
-cryptomgr.notests random.trust_cpu=on audit=0 cgroup_no_v1=all" \
+cryptomgr.notests random.trust_cpu=on audit=0 cgroup_no_v1=all systemd.getty_auto=no" \
 		-chardev "file,id=console,path=$folder/console" -serial chardev:console \
 		-device virtio-rng-pci -device virtio-serial-pci \
 		-chardev "file,id=out,path=$folder/out" -device virtserialport,chardev=out,name=out \
 		-chardev "file,id=err,path=$folder/err" -device virtserialport,chardev=err,name=err \
+		"${disk_devices[@]}" \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=host,mount_tag=host \
 		-fsdev "local,id=exchange,path=$folder/exchange,security_model=none" \

@@ -4,11 +4,13 @@
 # Everything is mounted in a name space of its own, and nothing of it is left when files are removed.
 [ "${FALLOW_PACKAGES_APART-}" = 1 ] || FALLOW_PACKAGES_APART=1 exec unshare --mount --propagation private "$0" "$@"
 . "$(dirname "$0")/../lib.sh"
+. "$here/packages/lib-packages.sh"
 
 root=$work/root
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_lab/')"
 clean_up() {
 	leave_root
+	remove_unfinished_root
 	clean_up_lab
 }
 leave_root() {
@@ -22,39 +24,22 @@ leave_root() {
 }
 inside() { timeout 100 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"; }
 
-# A minimal Debian; made once, since that alone takes a minute or three.
-cache=$tree/.build/debian-root.tar
-if [ ! -s "$cache" ]; then
-	made=$(mktemp -d "$tree/.build/debootstrap.XXXXXX")
-	debootstrap --variant=minbase bookworm "$made" >"$work/debootstrap" 2>&1 || { tail -n 5 "$work/debootstrap"; exit 1; }
-	# What the packages depend on, so that apt has nothing to fetch later.
-	chroot "$made" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends munge \
-		libcurl4 libsqlite3-0 libstdc++6 libslurm38 slurm-client systemd-standalone-sysusers libc6-dev gcc' >"$work/apt" 2>&1 || { tail -n 5 "$work/apt"; exit 1; }
-	rm -rf --one-file-system "$made"/var/cache/apt/archives/*.deb
-	tar -C "$made" -cf "$cache.new" . && mv "$cache.new" "$cache"
-	rm -rf --one-file-system "$made"
-fi
+# A minimal Debian with what the packages depend on, so that apt has nothing to fetch later.
+debian_root munge libcurl4 libsqlite3-0 libstdc++6 libslurm38 slurm-client systemd-standalone-sysusers libc6-dev gcc || exit 1
 
-mkdir "$work/deb" "$work/old"
-FALLOW_COMPRESSION=none "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }
-five_packages() { [ "$(cd "$work/deb" && ls -- *.deb | sed 's/_.*//' | sort | paste -sd ' ')" = 'fallow fallow-slurm libfallow-dev libfallow-pager1 libfallow0' ]; }
+debian_packages || exit 1
+five_packages() { [ "$(cd "$packages" && ls -- *.deb | sed 's/_.*//' | sort | paste -sd ' ')" = 'fallow fallow-slurm libfallow-dev libfallow-pager1 libfallow0' ]; }
 proves 'five packages are built' five_packages
-of_this_slurm() { dpkg-deb -f "$work"/deb/fallow-slurm_*.deb Depends | grep -E 'libslurm38 \(>= 22\.05\), libslurm38 \(<< 22\.06~\)'; }
+of_this_slurm() { dpkg-deb -f "$packages"/fallow-slurm_*.deb Depends | grep -E 'libslurm38 \(>= 22\.05\), libslurm38 \(<< 22\.06~\)'; }
 proves 'the plugin wants the Slurm that it was built for' of_this_slurm
-proves '... and the rest wants none' sh -c "! dpkg-deb -f $work/deb/fallow_*.deb Depends | grep slurm"
+proves '... and the rest wants none' sh -c "! dpkg-deb -f $packages/fallow_*.deb Depends | grep slurm"
 
-# The same as an older version.
-for package in "$work"/deb/*.deb; do
-	dpkg-deb -R "$package" "$work/old/tree"
-	sed -i "s/^Version: .*/Version: 0.0.9/; s/(= [0-9.]*)/(= 0.0.9)/g" "$work/old/tree/DEBIAN/control"
-	dpkg-deb --root-owner-group -Znone -b "$work/old/tree" "$work/old/$(basename "${package%%_*}").deb" >/dev/null
-	rm -rf "$work/old/tree"
-done
+older_packages "$work/old"
 
 mkdir "$root"
 # A root file system is a mount point, else executors cannot have mounts of their own.
 mount --bind "$root" "$root"
-tar -C "$root" -xf "$cache"
+tar -C "$root" -xf "$debian_root_tar"
 mount -t proc proc "$root/proc"
 # Device files of its own: debootstrap's.
 mkdir -p "$root/dev/pts"
@@ -139,7 +124,7 @@ leased() { grep -q '^leased' "$work/$1.said"; }
 held first
 proves 'a function runs in an executor of the package' within 10 leased first
 rm "$root"/packages/*.deb
-cp "$work"/deb/*.deb "$root/packages/"
+cp "$packages"/*.deb "$root/packages/"
 old=$(agent)
 proves 'it is upgraded while it runs' inside sh -c 'apt-get -q install -y --no-install-recommends /packages/*.deb'
 told() { grep -q '^ended FALLOW_OUTCOME_UNKNOWN.*the lease ended' "$work/first.said"; }

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # What the packages say of themselves: lintian, the RPM spec, and the units, whose bounds an agent of a lab is held to.
 . "$(dirname "$0")/../lib.sh"
+. "$here/packages/lib-packages.sh"
 
-mkdir "$work/deb" "$work/rpm"
-FALLOW_COMPRESSION=fast "$tree/packaging/build-deb" "$work/deb" >"$work/built" 2>&1 || { cat "$work/built"; exit 1; }
-clean() { timeout 300 lintian --fail-on error,warning --allow-root --no-cfg "$work"/deb/*.deb; }
+mkdir "$work/rpm" "$work/lintian.tmp"
+debian_packages || exit 1
+# lintian leaves files where temporary ones go.
+clean() { TMPDIR=$work/lintian.tmp timeout 300 lintian --fail-on error,warning --allow-root --no-cfg "$packages"/*.deb; }
 clean >"$work/lintian" 2>&1 &
 lintian=$!
 
@@ -13,7 +15,7 @@ four_packages() { [ "$(cd "$work/rpm" && ls -- *.rpm | sed 's/-[0-9].*//' | sort
 proves '... four packages' four_packages
 names() { sed 's|.*/||; s|\.gz$||' | grep -vE '^(changelog|copyright|fallow|)$' | sort -u; }
 same_files() { # By their names: the folders are each distribution's own.
-	diff <(for p in "$work"/deb/*.deb; do dpkg-deb -c "$p" | awk '$1 !~ /^d/ { print $6 }'; done | names) \
+	diff <(for p in "$packages"/*.deb; do dpkg-deb -c "$p" | awk '$1 !~ /^d/ { print $6 }'; done | names) \
 		<(for p in "$work"/rpm/*.rpm; do rpm -qlp "$p"; done | grep -vE '^/usr/(lib|libexec|share)/fallow$' | names)
 }
 proves '... with the files that the Debian packages have' same_files
@@ -24,7 +26,7 @@ proves 'the scripts of the packages are good shell' shells_good
 
 # The units, as they are installed.
 mkdir "$work/units"
-dpkg-deb -x "$work"/deb/fallow_*.deb "$work/units"
+dpkg-deb -x "$packages"/fallow_*.deb "$work/units"
 unit() { printf '%s/lib/systemd/system/%s\n' "$work/units" "$1"; }
 units_good() { ! systemd-analyze verify --man=no --root="$work/units" fallowd.service fallowctld.service fallow.slice 2>&1 | grep fallow; }
 proves 'systemd finds nothing wrong with the units' units_good

@@ -40,6 +40,7 @@ let otherValues: [String: String] = [
     "lend.memory_headroom": "1234567", "lend.core_mapping": "logical", "lease.term_default": "7",
     "lease.term_maximum": "86400", "lease.per_user": "3", "lease.cores_per_user": "9", "lease.grace_lost": "7",
     "cgroup.lowest_weight": "false", "lend.unallocated_headroom": "3G", "lease.memory_per_user": "5G",
+    "log.levels": "info,FallowHost=debug",
     "donor.path": "/d", "donor.user": "games", "donor.size": "64M", "donor.huge_pages": "off",
     "executor.path": "/e", "executor.processes": "10", "executor.open_files": "64", "executor.file_size": "3M",
     "executor.poll": "0.00002", "executor.poll_percent": "7", "executor.parked": "3", "slurm.poll_interval": "15",
