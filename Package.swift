@@ -219,7 +219,7 @@ let package = Package(
         .target(
             name: "MemoryBenchmarks",
             dependencies: [
-                "FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportStream",
+                "FallowMemory", "FallowModel", "FallowTransport", "TransportShm", "TransportStream", "TransportVerbs",
             ],
             path: "Benchmarks/MemoryBenchmarks", swiftSettings: swift),
         .executableTarget(

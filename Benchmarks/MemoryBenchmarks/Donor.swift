@@ -2,6 +2,7 @@ internal import FallowModel
 internal import Glibc
 internal import TransportShm
 internal import TransportStream
+internal import TransportVerbs
 
 let capacityBytes = 1 << 27
 let lease = LeaseID(1)
@@ -19,6 +20,14 @@ func lend(_ what: String) throws -> Never {
     }
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacityBytes, alignment: 1 << 21)
     memory.initializeMemory(as: UInt8.self, repeating: 1)
+    if what == "serve-verbs" {
+        let listener = try VerbsMemoryListener(
+            bindAddress: environment("BENCH_RDMA_SERVER") ?? "", leaseID: lease, secret: secret, memory: memory)
+        print(listener.address)
+        fflush(nil)
+        listener.serve { true }
+        exit(0)
+    }
     let listener = try StreamMemoryListener(
         bindAddress: "127.0.0.1", leaseID: lease, secret: secret, memory: memory)
     print(listener.address)
@@ -43,7 +52,7 @@ final class Lender {
         posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO)
         let high = descriptor.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
         if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
-        let cpu = getenv("BENCH_SERVER_CPU").map { String(cString: $0) } ?? "1"
+        let cpu = environment("BENCH_SERVER_CPU") ?? "1"
         let command: [String] = ["/usr/bin/taskset", "-c", cpu, "/proc/\(getpid())/exe", what]
         var words = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
@@ -82,5 +91,7 @@ final class Lender {
         waitpid(pid, &status, 0)
     }
 }
+
+func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
 struct Failure: Error { let description: String }

@@ -3,6 +3,7 @@ internal import FallowTransport
 internal import Glibc
 internal import TransportShm
 internal import TransportStream
+internal import TransportVerbs
 
 /// What `memory-bench` is told.
 public func run(_ words: [String]) throws {
@@ -13,7 +14,7 @@ public func run(_ words: [String]) throws {
     if words[0] == "region" {
         try measureRegion(isHere: words[1] == "shm", bytes: bytes, depth: depth, rounds: rounds)
     } else {
-        try measureEndpoint(isBlocking: words[1] == "blocking", bytes: bytes, rounds: rounds)
+        try measureEndpoint(words[1], bytes: bytes, rounds: rounds)
     }
 }
 
@@ -71,11 +72,26 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
 }
 
 /// The transport alone: one read at a time.
-private func measureEndpoint(isBlocking: Bool, bytes: Int, rounds: Int) throws {
-    let lender = try Lender("serve-stream", passing: nil)
+private func measureEndpoint(_ how: String, bytes: Int, rounds: Int) throws {
+    let lender = try Lender(how == "verbs" ? "serve-verbs" : "serve-stream", passing: nil)
     defer { withExtendedLifetime(lender) {} }
-    var endpoint = try StreamMemoryEndpoint.connect(
-        address: lender.greeting, leaseID: lease, secret: secret, capacityBytes: capacityBytes, timeout: .seconds(5))
+    if how == "verbs" {
+        let endpoint = try VerbsMemoryEndpoint.connect(
+            address: lender.greeting, leaseID: lease, secret: secret, capacityBytes: capacityBytes,
+            source: environment("BENCH_RDMA_CLIENT"), timeout: .seconds(5))
+        try measure(endpoint, of: lender, isBlocking: false, bytes: bytes, rounds: rounds)
+    } else {
+        let endpoint = try StreamMemoryEndpoint.connect(
+            address: lender.greeting, leaseID: lease, secret: secret, capacityBytes: capacityBytes,
+            timeout: .seconds(5))
+        try measure(endpoint, of: lender, isBlocking: how == "blocking", bytes: bytes, rounds: rounds)
+    }
+}
+
+private func measure<E: MemoryEndpoint & ~Copyable>(
+    _ connected: consuming E, of lender: Lender, isBlocking: Bool, bytes: Int, rounds: Int
+) throws {
+    var endpoint = connected
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 4096)
     defer { buffer.deallocate() }
     var places = Places(bytes)

@@ -34,7 +34,8 @@ extension LeaseBroker {
                 leaseID: granted.leaseID, node: granted.node, kind: .memory, workers: 0, memory: grant.demand.memory,
                 termEnds: granted.termEnds, transport: isLocal ? .shm : .stream, address: addresses.address,
                 verbsAddress: addresses.verbsAddress,
-                verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress, secret: grant.secret, slotCount: 0, inputBytes: 0,
+                verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress, secret: grant.secret,
+                slotCount: 0, inputBytes: 0,
                 outputBytes: 0, pool: grant.pool),
             shared: shared, agentURL: granted.agentURL, isLocal: isLocal)
     }

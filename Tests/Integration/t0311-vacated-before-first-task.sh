@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The owner's cores are free before the owner's first task; with the vacate step switched off this check fails.
+# Alone: its functions use every core, and fork as fast as they can.
 . "$(dirname "$0")/lib.sh"
 
 burn_all() { # NAME FUNCTION PROCESSES

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Leases of memory: an ordinary user gets donors on his own node; a job that needs the memory has it back, and the borrower hears of it;
 # whoever dies or hangs keeps nothing; nobody reads another's; nothing leaks.
-# Alone: donors allocate at the lowest CPU weight; beside scripts that use every core they starve.
 . "$(dirname "$0")/lib.sh"
 
 # 4000 MB a node, 64 of them headroom: 3936 MB to lend, in donors of 64 MiB that take 80 each.

@@ -2,7 +2,6 @@
 # sbatch --remote-mem: leases wait for the job's programs, which take them; the job's end gives all back, however it ends; nothing to be
 # had fails no job; nobody else's process takes them; an agent that is started again has them anew.
 # shellcheck source=Tests/Integration/lib.sh
-# Alone: donors allocate at the lowest CPU weight; beside scripts that use every core they starve.
 . "$(dirname "$0")/lib.sh"
 
 start_lab --nodes 2 --memory 4000 --debug --setting lease.memory_per_user=2G

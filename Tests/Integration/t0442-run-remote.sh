@@ -2,7 +2,6 @@
 # `fallow run` where the own node has nothing to lend: donors on another node, behind a relay. The same results; lost memory ends the program,
 # never shows it zeros; a relay that dies or hangs is noticed; some here and some there; everything is given back.
 # shellcheck source=Tests/Integration/lib.sh
-# Alone: donors allocate at the lowest CPU weight; beside scripts that use every core they starve.
 . "$(dirname "$0")/lib.sh"
 
 start_lab --nodes 2 --memory 4000 --debug --setting lease.memory_per_user=2G

@@ -1,7 +1,6 @@
 """impostor.py SOCKET MANNER: stands where the agent's report.sock was and answers what no agent would."""
 import os
 import socket
-import struct
 import sys
 
 path, manner = sys.argv[1:]
@@ -16,10 +15,6 @@ while True:
         peer.recv(65536)
         if manner == "garbage":
             peer.send(os.urandom(256))
-        elif manner == "half":
-            peer.send(struct.pack("=IHH", 0x574F4C46, 1, 1))
-        elif manner == "wrong_version":
-            peer.send(struct.pack("=IHH", 0x574F4C46, 99, 1) + bytes(248))
         elif manner == "silence":
             kept.append(peer)
             continue

@@ -67,7 +67,8 @@ private func job(_ id: UInt32, cores: ClosedRange<Int>, from: Double, to: Double
         // In proportion to time: of 7199.8 s the first whole hour's step has its share.
         let hours = Spread.parts(growth, every: 3600)
         #expect(hours.count == 3)
-        #expect(abs(Double(hours[1].use[.used]) - 1_000_003 * 3600 / 7199.8) < 2)
+        let share: Double = 1_000_003 * 3600 / 7199.8
+        #expect(abs(Double(hours[1].use[.used]) - share) < 2)
         // A clock that stands still, or goes back, loses nothing.
         let none = NodeAccount.Growth(use: use, from: t0, to: t0)
         #expect(Spread.parts(none, every: 10).map(\.use) == [use])

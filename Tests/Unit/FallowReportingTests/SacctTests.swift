@@ -30,8 +30,8 @@ private func read(_ text: String, jobLimit: Int = 20) throws -> SacctSummary {
         #expect(summary.total.heldCoreSeconds == 8 * 3600 + 2 * 7200 + 400)
         // No job uses more than it holds, whatever Slurm says; a running one is known by its steps.
         #expect(summary.total.usedCoreSeconds == 7200 + 14_400 + 300)
-        #expect(
-            summary.total.heldByteSeconds == Double(64 << 30) * 3600 + 4000 * 1_048_576 * 7200 + Double(4 << 30) * 100)
+        let held: [Double] = [Double(64 << 30) * 3600, 4000.0 * 1_048_576 * 7200, Double(4 << 30) * 100]
+        #expect(summary.total.heldByteSeconds == held.reduce(0, +))
         let first = try #require(summary.worst.first)
         #expect(first.facts.name == "10" && first.peakMemory == .gibibytes(8) && first.facts.tasks == 1)
         #expect(summary.worst.map(\.facts.name) == ["10", "13", "11_7"])
