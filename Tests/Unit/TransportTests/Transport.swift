@@ -144,6 +144,8 @@ enum RDMAHere {
         return Array(VerbsDevice.addresses().prefix(1))
     }()
     static var isNamed: Bool { getenv("FALLOW_TEST_RDMA") != nil }
+    /// For what takes milliseconds: an emulated machine stands still for seconds when its host is busy.
+    static var patience: Duration { .seconds(20) }
     static var isThere: Bool { !addresses.isEmpty }
     static var server: String { addresses.first ?? "" }
     /// Where a client comes from; nil leaves it to the routes.

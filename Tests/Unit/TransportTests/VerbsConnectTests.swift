@@ -31,7 +31,7 @@ extension TransportTests {
             let serving = try VerbsServing()
             defer { serving.end() }
             var caller = Caller(
-                try RDMAHere.connector(to: serving.listener.address).connect(worker: 0, timeout: .seconds(5)))
+                try RDMAHere.connector(to: serving.listener.address).connect(worker: 0, timeout: RDMAHere.patience))
             // Three times around the ring; inline and not, with completions asked for within a chain and at its end.
             for round in 0..<3 * smallGeometry.slotCount {
                 let before = caller.endpoint.doorbellCount
@@ -52,7 +52,7 @@ extension TransportTests {
             let other = ArenaGeometry(slotCount: 16, inputBytes: 8192, outputBytes: 8192)
             #expect(throws: TransportError.refused) {
                 _ = try RDMAHere.connector(to: serving.listener.address, geometry: other)
-                    .connect(worker: 0, timeout: .seconds(5)).slotCount
+                    .connect(worker: 0, timeout: RDMAHere.patience).slotCount
             }
             try serving.exchange()
         }
@@ -117,7 +117,7 @@ extension TransportTests {
                 #expect(peer.reap() == -SIGKILL)
                 // Its end may take a moment to be seen; until then the worker is taken.
                 let clock = ContinuousClock()
-                let deadline = clock.now + .seconds(4)
+                let deadline = clock.now + RDMAHere.patience
                 while true {
                     do {
                         try serving.exchange()
@@ -142,7 +142,7 @@ extension TransportTests {
                 _ = try RDMAHere.connector(to: address).connect(worker: 0, timeout: .seconds(10)).slotCount
             }
             #expect(ContinuousClock().now - start < .seconds(5))
-            #expect(throws: TransportError.peerLost) { _ = try listener.acceptNext(timeout: .seconds(5)).worker }
+            #expect(throws: TransportError.peerLost) { _ = try listener.acceptNext(timeout: RDMAHere.patience).worker }
         }
 
         @Test func anUnansweredConnectTimesOutAndCostsNoWorker() throws {

@@ -53,10 +53,10 @@ extension TransportTests {
                 workers: 1)
             nonisolated(unsafe) var accepted: Handover<VerbsEndpoint>?
             let thread = PeerThread {
-                accepted = try? Handover(listener.acceptNext(timeout: .seconds(5)).takeEndpoint())
+                accepted = try? Handover(listener.acceptNext(timeout: RDMAHere.patience).takeEndpoint())
             }
             var client = try RDMAHere.connector(to: listener.address)
-                .connect(worker: 0, timeout: .seconds(5), firstSequence: 5)
+                .connect(worker: 0, timeout: RDMAHere.patience, firstSequence: 5)
             thread.join()
             var executor = try #require(accepted).take()
             try client.send(sequence: 5, byteCount: 64)
@@ -69,7 +69,7 @@ extension TransportTests {
             let serving = try VerbsServing(workers: 2)
             defer { serving.end() }
             var stalled = Caller(
-                try RDMAHere.connector(to: serving.listener.address).connect(worker: 0, timeout: .seconds(5)))
+                try RDMAHere.connector(to: serving.listener.address).connect(worker: 0, timeout: RDMAHere.patience))
             for _ in 0..<smallGeometry.slotCount { try stalled.send(100) }
             #expect(throws: TransportError.ringFull) {
                 try stalled.endpoint.send(sequence: UInt32(smallGeometry.slotCount), byteCount: 64)

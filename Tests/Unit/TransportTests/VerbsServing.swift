@@ -24,7 +24,7 @@ final class VerbsServing: Sendable {
                             let accepted = handover.take()
                             let worker = accepted.worker
                             var endpoint = accepted.takeEndpoint()
-                            try? serveEcho(&endpoint, .sleeping, timeout: .seconds(5))
+                            try? serveEcho(&endpoint, .sleeping, timeout: RDMAHere.patience)
                             endpoint.close()
                             if freeing { listener.free(worker: worker) }
                         })
@@ -44,7 +44,7 @@ final class VerbsServing: Sendable {
     func exchange(worker: Int = 0, secret: [UInt8] = someSecret, lease: LeaseID = someLease) throws {
         var caller = Caller(
             try RDMAHere.connector(to: listener.address, secret: secret, lease: lease)
-                .connect(worker: worker, timeout: .seconds(5)))
+                .connect(worker: worker, timeout: RDMAHere.patience))
         try caller.send(77)
         try caller.receive(77)
         caller.endpoint.close()
