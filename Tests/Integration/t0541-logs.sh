@@ -32,8 +32,8 @@ names_the_key() { grep 'log levels stay' "$(log_of fallowd.node0)" | grep -q "lo
 proves '... with the key that is wrong' names_the_key
 still() { leases && [ "$(begun)" -ge 2 ]; }
 proves '... and those in force stay' still
-proves 'fallowctld does the same' reads fallowctld controller warning 'levels=warning.*log levels are read again'
-silent() { ! tail -n +"$(($(grep -n 'levels=warning' "$(log_of fallowctld)" | tail -n 1 | cut -d : -f 1) + 1))" "$(log_of fallowctld)" | grep -E ' (info|notice|debug) '; }
+proves 'fallowctld does the same' reads fallowctld controller notice 'levels=notice.*log levels are read again'
+silent() { leases; ! tail -n +"$(($(grep -n 'levels=notice' "$(log_of fallowctld)" | tail -n 1 | cut -d : -f 1) + 1))" "$(log_of fallowctld)" | grep -E ' (info|debug) '; }
 proves '... and says no less important thing from then on' silent
 one_line_each() { ! grep -hvE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z (trace|debug|info|notice|warning|error|critical) [a-z]+: ' "$(log_of fallowd.node0)" "$(log_of fallowctld)"; }
 proves 'each line is an event, with its time and level' one_line_each

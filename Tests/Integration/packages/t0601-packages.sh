@@ -69,7 +69,12 @@ proves '... with every library there is to them' complete
 proves 'donors have their user' grep -q '^fallow:.*/nologin$' "$root/etc/passwd"
 proves 'srun there knows --serverless' sh -c "timeout 100 chroot $root env SLURM_CONF=/packages/slurm.conf sh -c 'echo ClusterName=x >/packages/slurm.conf
 	echo SlurmctldHost=x >>/packages/slurm.conf; echo PlugStackConfig=/etc/slurm/plugstack.conf >>/packages/slurm.conf; srun --help' | grep -- --serverless"
-units_good() { ! systemd-analyze verify --man=no --root="$root" fallowd.service fallowctld.service fallow.slice 2>&1 | grep -E 'fallow'; }
+# Not `! ... | grep`: systemd-analyze fails, for what it misses in such a root, and with pipefail that would be taken for nothing found.
+units_good() {
+	local said
+	said=$(systemd-analyze verify --man=no --root="$root" fallowd.service fallowctld.service fallow.slice 2>&1 | grep fallow | grep -v 'sysinit.target not found')
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
 proves 'systemd finds nothing wrong with the units' units_good
 cat >"$root/packages/program.c" <<'C'
 #include <fallow.h>

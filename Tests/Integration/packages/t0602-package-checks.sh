@@ -28,7 +28,14 @@ proves 'the scripts of the packages are good shell' shells_good
 mkdir "$work/units"
 dpkg-deb -x "$packages"/fallow_*.deb "$work/units"
 unit() { printf '%s/lib/systemd/system/%s\n' "$work/units" "$1"; }
-units_good() { ! systemd-analyze verify --man=no --root="$work/units" fallowd.service fallowctld.service fallow.slice 2>&1 | grep fallow; }
+# What every machine has.
+install -D /bin/sh "$work/units/bin/sh"
+# Not `! ... | grep`: systemd-analyze fails, for what it misses in such a root, and with pipefail that would be taken for nothing found.
+units_good() {
+	local said
+	said=$(systemd-analyze verify --man=no --root="$work/units" fallowd.service fallowctld.service fallow.slice 2>&1 | grep fallow | grep -v 'sysinit.target not found')
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
 proves 'systemd finds nothing wrong with the units' units_good
 exposed() { # UNIT LIMIT: tenths, as systemd-analyze counts how much a service may do
 	systemd-analyze security --offline=yes --threshold="$2" "$(unit "$1")"
