@@ -38,6 +38,8 @@ private func measureRegion(isHere: Bool, bytes: Int, depth: Int, rounds: Int) th
         try region.put(UnsafeRawBufferPointer(content), at: offset)
     }
     let buffers = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes * depth, alignment: 4096)
+    // The first touch of a page is not what is measured.
+    buffers.initializeMemory(as: UInt8.self, repeating: 0)
     defer {
         region.close()
         buffers.deallocate()
