@@ -98,8 +98,7 @@ proves 'the caller was told' heard_the_end hung
 proves 'the job ends' within 60 no_job_is_there
 
 over_its_memory() { # one time in three at least the agent says why before its client has waited long enough for that
-	local try
-	for try in 1 2 3; do
+	for _ in 1 2 3; do
 		timeout 120 "$work/bin/as" "$user" "$work/bin/hold" "$work/bin/libfunctions.so" eat_memory '' node=node0 wait=60 \
 			memory=134217728 >"$work/hold.eats" 2>&1
 		cat "$work/hold.eats"
