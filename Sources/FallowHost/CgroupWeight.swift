@@ -18,7 +18,7 @@ struct CgroupWeight: Sendable {
     /// Back to the weight at rest: with the lowest there is, jobs get what they ask for, and we what is left.
     func lower() throws(HostError) {
         guard applies else { return }
-        guard atRest == .lowest else { return equalize() }
+        guard atRest == .lowest else { return try equalize() }
         if hierarchy.isUnified {
             // cpu.idle (Linux 5.15) is still less than the weight 1.
             if HostFile.tryWrite("1", to: "\(folder)/cpu.idle") != 0 {
@@ -30,13 +30,14 @@ struct CgroupWeight: Sendable {
     }
 
     /// As much as any other folder.
-    func equalize() {
+    func equalize() throws(HostError) {
         guard applies else { return }
         if hierarchy.isUnified {
+            // Refused by kernels before 5.15, which have no cpu.idle to undo.
             _ = HostFile.tryWrite("0", to: "\(folder)/cpu.idle")
-            _ = HostFile.tryWrite("100", to: "\(folder)/cpu.weight")
+            try HostFile.write("100", to: "\(folder)/cpu.weight")
         } else {
-            _ = HostFile.tryWrite("1024", to: "\(folder)/cpu.shares")
+            try HostFile.write("1024", to: "\(folder)/cpu.shares")
         }
     }
 

@@ -33,7 +33,7 @@ final class TopWeight: Sendable {
             for folder in folders {
                 switch needs.level {
                 case .rest: try? folder.lower()
-                case .ordinary: folder.equalize()
+                case .ordinary: try? folder.equalize()
                 case .raised: folder.raise()
                 }
             }

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Alone: leases of memory as fast as they go; memory and descriptors of the daemons are counted.
 # Leases of memory, again and again, on the own node and on another, asked for and adopted by a job's programs, with an agent that is
 # killed and started again among them, leave nothing: no descriptor, thread, process, cgroup folder, file or memory of the daemons, and no
 # rows of the history but what its retention keeps. The same looks find a daemon that leaks, and leases that stay.

@@ -40,7 +40,7 @@ extension LeaseTests {
                 hurry.end()
                 let afterwards = used(over: 600)
                 print("CPU of 600 ms: at rest \(atRest), hurried \(hurried), \(stillHurried), afterwards \(afterwards)")
-                #expect(atRest < .milliseconds(30) && afterwards < .milliseconds(30))
+                #expect(atRest < .milliseconds(30) && afterwards < hurried / 3)
                 #expect(hurried > .milliseconds(60) && stillHurried > .milliseconds(60))
                 #expect(tree.vacate([LeaseID(1)], within: .seconds(5)).emptied == [LeaseID(1)])
                 try cgroup.remove()
