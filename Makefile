@@ -21,7 +21,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-tests plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages test-systemd demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
+.PHONY: help deps build plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages test-systemd demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -51,14 +51,12 @@ pager: $(STAMPS)/deps ## build libfallow-pager and libfallow-preload alone
 examples: build ## build the example programs and functions
 
 # The tests come out of the same build as the programs.
-build-tests: SWIFT_FLAGS += --build-tests
-build-tests: build ## as build, and the tests
+test test-unit test-rdma: SWIFT_FLAGS += --build-tests
 
-# It builds too, beside what needs no Swift.
-test: $(STAMPS)/deps plugin pager ## all tests: units, the plugin's in C, integration on a real Slurm
-	+@Tests/run all
+test: build ## all tests: units, the plugin's in C, integration on a real Slurm
+	@Tests/run all
 
-test-unit: build-tests ## the unit tests and the transports' conformance suite
+test-unit: build ## the unit tests and the transports' conformance suite
 	@Tests/run unit
 
 test-plugin: plugin ## the plugin's tests in C
@@ -70,7 +68,7 @@ test-pager: pager ## the pager's tests in C
 test-integration: build ## the numbered scripts on a lab cluster; needs root
 	@Tests/run integration
 
-test-rdma: build-tests ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
+test-rdma: build ## RDMA devices, and a node with real cores under cgroup v2, in a guest of QEMU's
 	@.ci/install-packages .ci/packages-rdma || true
 	@Tests/run rdma
 
