@@ -68,6 +68,13 @@ int32_t burn(const struct fallow_call *call)
 /* The same, with a family that leaves the session and ignores the signals that ask nicely. */
 int32_t burn_family(const struct fallow_call *call)
 {
+	/* Over verbs a forked child does not have the call's input. */
+	char input[4096];
+	struct fallow_call own = *call;
+	if (call->input_size > sizeof input)
+		return -1;
+	memcpy(input, call->input, call->input_size);
+	own.input = input;
 	for (int child = 0; child < 3; child++) {
 		if (fork() != 0)
 			continue;
@@ -78,7 +85,7 @@ int32_t burn_family(const struct fallow_call *call)
 			_exit(0); /* the grandchild lives on as an orphan */
 		break;
 	}
-	return burn(call);
+	return burn(&own);
 }
 
 int32_t crash(const struct fallow_call *call)

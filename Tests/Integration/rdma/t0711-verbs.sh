@@ -56,11 +56,11 @@ proves '2,000 invocations, 8 in flight, then payloads of up to 8 MiB: every byte
 # Memory of the node for a program on the login machine: sort's buffer is the donor's, and its bytes go over the devices.
 sorted() {
 	local before after
-	awk 'BEGIN { srand(7); for (i = 0; i < 60000; i++) printf "%010d %d\n", rand() * 1e10, i }' >"$work/scratch/lines"
+	awk 'BEGIN { srand(7); for (i = 0; i < 300000; i++) printf "%010d %d\n", rand() * 1e10, i }' >"$work/scratch/lines"
 	chmod 644 "$work/scratch/lines"
 	before="$(received "$executor_device") $(received "$client_device")"
-	timeout 200 "$work/bin/as" "$user" fallow run --remote-mem=64M --local-mem=4M -- \
-		sort -S 12M --parallel=1 "$work/scratch/lines" >"$work/sorted" || return 1
+	timeout 200 "$work/bin/as" "$user" fallow run --remote-mem=64M --local-mem=8M -- \
+		sort -S 32M --parallel=1 "$work/scratch/lines" >"$work/sorted" || return 1
 	after="$(received "$executor_device") $(received "$client_device")"
 	sort "$work/scratch/lines" | cmp - "$work/sorted" || return 1
 	python3 - "$before" "$after" <<'PYTHON'
