@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,18 +30,6 @@ static int is_between(int fd, const struct sockaddr *local, const struct sockadd
 		return 0;
 	length = sizeof name;
 	return getpeername(fd, (struct sockaddr *)&name, &length) == 0 && same_name((struct sockaddr *)&name, remote);
-}
-
-int cfabric_bound_peer_silence(int fd, int milliseconds)
-{
-	int on = 1, idle_seconds = 1, interval_seconds = 1, probes = 2;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)
-		return errno;
-	return 0;
 }
 
 int cfabric_find_socket(const struct sockaddr *local, const struct sockaddr *remote)

@@ -24,7 +24,7 @@ package struct FabricIntroduction {
     var key: ProofKey
     /// The listener's "host:port", as the client was told.
     var address: String
-    /// Three numbers that both ends have to agree about.
+    /// The geometry, about which both ends have to agree.
     private var shape: [UInt64]
 
     package init(leaseID: LeaseID, secret: [UInt8], address: String, geometry: ArenaGeometry) {
@@ -34,8 +34,8 @@ package struct FabricIntroduction {
         shape = [UInt64(geometry.slotCount), UInt64(geometry.inputBytes), UInt64(geometry.outputBytes)]
     }
 
-    private var connecting: String { "fallow connect 1" }
-    private var accepting: String { "fallow accept 1" }
+    private static let connecting = "fallow connect 1"
+    private static let accepting = "fallow accept 1"
 
     // MARK: What a client sends with its connect: 112 bytes
 
@@ -52,7 +52,7 @@ package struct FabricIntroduction {
         for number in shape { bytes.append(number) }
         bytes.append(window.address)
         bytes.append(window.key)
-        return bytes.content + key.proof(of: connecting, bytes.content, address: address)
+        return bytes.content + key.proof(of: Self.connecting, bytes.content, address: address)
     }
 
     /// A connect whose proof holds.
@@ -70,7 +70,7 @@ package struct FabricIntroduction {
         // Nothing else is looked at before the proof. The provider may pad what it carries.
         let signed = Array(bytes[..<Self.requestBytes])
         let given = bytes[Self.requestBytes..<Self.requestBytes + Self.proofBytes]
-        guard ProofKey.holds(given, key.proof(of: connecting, signed, address: address)) else { throw .proof }
+        guard ProofKey.holds(given, key.proof(of: Self.connecting, signed, address: address)) else { throw .proof }
         guard reader.next(UInt64.self) == leaseID.number else { throw .lease }
         let worker = reader.next(UInt64.self)
         guard worker < UInt64(workers) else { throw .worker }
@@ -90,7 +90,7 @@ package struct FabricIntroduction {
         bytes.append(Self.version)
         bytes.append(window.address)
         bytes.append(window.key)
-        return bytes.content + key.proof(of: accepting, nonce, bytes.content, address: address)
+        return bytes.content + key.proof(of: Self.accepting, nonce, bytes.content, address: address)
     }
 
     /// - Returns: nil when the answer does not come from who holds the secret.
@@ -98,7 +98,7 @@ package struct FabricIntroduction {
         guard bytes.count >= Self.acceptBytes + Self.proofBytes else { return nil }
         let signed = Array(bytes[..<Self.acceptBytes])
         let given = bytes[Self.acceptBytes..<Self.acceptBytes + Self.proofBytes]
-        guard ProofKey.holds(given, key.proof(of: accepting, nonce, signed, address: address)) else {
+        guard ProofKey.holds(given, key.proof(of: Self.accepting, nonce, signed, address: address)) else {
             return nil
         }
         var reader = HandshakeBytes(content: signed)

@@ -1,4 +1,5 @@
 internal import CFabric
+internal import CLinux
 internal import FallowTransport
 internal import Glibc
 internal import TransportHandshake
@@ -138,7 +139,7 @@ package final class FabricPipe {
     /// Has the kernel give the peer up after about 2 s of silence when its network is cut. Best effort: without it the
     /// bound is the kernel's own (`tcp_retries2`, minutes) for a peer that vanishes without a word.
     func boundSilence() {
-        if let socket { _ = cfabric_bound_peer_silence(socket, 1500) }
+        if let socket { _ = clinux_stream_bound_silence(socket, 1500) }
     }
 }
 

@@ -7,8 +7,8 @@ internal import TransportHandshake
 /// Where a donor waits for the borrower of its memory over RDMA. The device serves it: this thread sleeps, whatever is
 /// read and written.
 ///
-/// One borrower at a time; who is let in, `VerbsDoor` says. The memory is registered as long as the listener exists, so that
-/// its pages are pinned once, and within the lease's own protection domain. A borrower that was lost may connect again.
+/// One borrower at a time; who is let in, `VerbsDoor` says. The memory is registered for the connection alone, within the lease's own
+/// protection domain. A borrower that was lost may connect again.
 public final class VerbsMemoryListener: Sendable {
     /// Where it listens: "host:port", the host numeric. What borrowers have to be told, letter for letter.
     public var address: String { door.address }
@@ -20,7 +20,7 @@ public final class VerbsMemoryListener: Sendable {
     /// After so long without a word the borrower's device is asked whether it is there.
     private static let probeNanoseconds: Int64 = 1_000_000_000
 
-    /// Listens on a free port and registers the memory. Blocks for that: some hundred milliseconds a GiB that is not there yet.
+    /// Listens on a free port. Does not block.
     /// - Parameters:
     ///   - bindAddress: a numeric address of this node that an RDMA device carries.
     ///   - secret: the lease's, 32 bytes.

@@ -60,8 +60,8 @@ proves 'agent continued: a job start costs no deadline any more' \
 
 kill -9 "$(daemon_pid fallowd.node0)"
 rm -f "$FALLOW_LAB/run/node0/report.sock"
-# Two of the manners of t0100, on a whole cluster.
-for manner in garbage silence; do
+# The others are in t0100.
+for manner in garbage silence close; do
 	python3 "$here/programs/impostor.py" "$FALLOW_LAB/run/node0/report.sock" "$manner" &
 	impostor=$!
 	within 5 test -S "$FALLOW_LAB/run/node0/report.sock"

@@ -40,7 +40,4 @@ static inline ssize_t cfabric_write(struct fid_ep *ep, const void *bytes, size_t
  * is found among the process's descriptors by its two names. */
 struct sockaddr;
 int cfabric_find_socket(const struct sockaddr *local, const struct sockaddr *remote);
-/* Sets TCP_USER_TIMEOUT and keep-alive on a socket, so that a peer whose network is cut is given up after about the given
- * time. 0 or an errno. */
-int cfabric_bound_peer_silence(int socket, int milliseconds);
 #endif
