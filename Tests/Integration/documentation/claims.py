@@ -1,5 +1,5 @@
 """All claims, in the order of the pages."""
-from . import tables
+from . import site, tables
 from .configuration import do_config, do_source
 from .pages import TREE, Wrong, pages, parse
 from .running import do_compile, do_file, do_run
@@ -43,6 +43,10 @@ def claims():
     api = TREE / "docs/openapi.yaml"
     if api.exists():
         add("docs/openapi.yaml: it describes the requests that fallowctld answers", api_routes, api)
+    add("docs/glossary.md: terms in the order of the alphabet, each once", site.glossary)
+    add("mkdocs.yml: every page of docs/ is in the site's navigation", site.every_page)
+    add("mkdocs.yml: the manual page of every command and of the configuration is in the site's navigation", site.every_manual_page)
+    add("mkdocs.yml: every header that is installed is in the site's navigation", site.every_header)
     return result
 
 

@@ -152,3 +152,10 @@ def check_files(block, _):
     for path in (p for row in block.rows for p in code(row[0])):
         if not (TREE / path).is_file():
             raise Wrong(f"there is no file {path}")
+
+
+def check_kernel(block, _):
+    text = read("pager/src/kernel.c")
+    text = text[text.index("features[] = {"):text.index("enum { FEATURES")]
+    actual = re.findall(r'"([^"]+)", "([\d.]+)",\s*"([^"]+)"', text)
+    equal("features of userfaultfd", [tuple(row) for row in block.rows], actual)
