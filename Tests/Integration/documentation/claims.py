@@ -47,6 +47,7 @@ def claims():
     add("mkdocs.yml: every page of docs/ is in the site's navigation", site.every_page)
     add("mkdocs.yml: the manual page of every command and of the configuration is in the site's navigation", site.every_manual_page)
     add("mkdocs.yml: every header that is installed is in the site's navigation", site.every_header)
+    add("fallow.h, fallow_pager.h: their pages in the site have every function", site.header_pages)
     return result
 
 

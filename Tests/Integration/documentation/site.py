@@ -1,5 +1,6 @@
 """What the site is made of: its navigation in mkdocs.yml, and the order of the glossary."""
 import re
+import subprocess
 
 from .pages import TREE, Wrong, equal, read
 from .programs import subcommands
@@ -27,6 +28,14 @@ def every_header():
     shown = [page for page in navigation() if page.startswith("reference/")]
     installed = re.findall(r"\$\(includedir\) \S*?(\w+\.h)$", read("Makefile"), re.M)
     equal("headers in the navigation of mkdocs.yml", shown, [f"reference/{name}.md" for name in dict.fromkeys(installed)])
+
+
+def header_pages():
+    """The page of each header has a heading for every function: what makes it says so itself."""
+    for header in ("Sources/CFallow/include/fallow.h", "pager/include/fallow_pager.h"):
+        done = subprocess.run([TREE / ".ci/site/header-page", TREE / header], capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise Wrong(done.stderr)
 
 
 def glossary():
