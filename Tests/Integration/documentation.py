@@ -18,9 +18,10 @@ Blocks and tables carry markers that a reader of the page does not see, in an HT
 import subprocess
 import sys
 
+# The package beside this file; nothing compiled of it is to lie in the tree.
 sys.dont_write_bytecode = True
-from documentation.claims import claims  # noqa: E402 (the package beside this file)
-from documentation.pages import Wrong  # noqa: E402
+from documentation.claims import claims
+from documentation.pages import Wrong
 
 
 def main():
