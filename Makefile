@@ -13,6 +13,7 @@ includedir = $(prefix)/include
 sysconfdir ?= /etc
 SLURM_PLUGIN_DIR ?= /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/slurm-wlm
 SWIFT ?= swift
+docs_base ?=
 
 STAMPS := .build/stamps
 RELEASE := .build/release
@@ -151,8 +152,11 @@ lint: $(STAMPS)/deps ## complain about form, of Swift and of shell scripts
 	$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
 	shellcheck --severity=warning $(SHELL_SCRIPTS)
 
-docs: $(STAMPS)/deps ## the modules' documentation, to .build/docs
-	@.ci/document-modules .build/docs
+docs: build ## the documentation as a site, to .build/docs; docs_base=/fallow where it is shown at https://server/fallow
+	@.ci/install-packages .ci/packages-docs
+	@.ci/build-site $(RELEASE) .build/docs
+	@.ci/document-modules .build/docs/swift $(docs_base)/swift
+	@.ci/site/check-links .build/docs
 
 clean: ## remove everything that was built
 	rm -rf .build
