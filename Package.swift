@@ -237,13 +237,13 @@ let package = Package(
         .target(
             name: "FallowTestSupport",
             dependencies: [
-                "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm",
+                "FallowLocal", "FallowModel", "FallowTransport", "FallowWire", "TransportShm", "TestProcesses",
             ], path: "Tests/Support/FallowTestSupport", swiftSettings: swift),
         .target(
             name: "TransportTesting",
             dependencies: [
                 "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportStream", "TransportVerbs",
-                "CLinux",
+                "CLinux", "TestProcesses",
             ], path: "Tests/Support/TransportTesting", swiftSettings: swift),
         .executableTarget(
             name: "transport-peer",
@@ -302,14 +302,13 @@ let package = Package(
             "FallowExecutorTests",
             [
                 "FallowExecutor", "FallowWire", "FallowTransport", "TransportShm", "FallowLocal", "FallowModel",
-                "FallowTestSupport",
+                "FallowTestSupport", "TestProcesses",
             ]),
         tests(
             "FallowClientTests",
             [
                 "FallowClient", "FallowWire", "FallowLocal", "FallowModel", "FallowTestSupport", "TransportShm",
-                "libfallow",
-                "CFallow",
+                "libfallow", "CFallow", "TestProcesses",
             ]),
     ]
 )

@@ -110,14 +110,31 @@ ssize_t clinux_stream_receive(int fd, const struct iovec *parts, int count)
 	return received < 0 ? -errno : received;
 }
 
-int clinux_stream_bound_silence(int fd, int milliseconds)
+int clinux_stream_keep_alive(int fd)
 {
 	int on = 1, idle_seconds = 1, interval_seconds = 1, probes = 2;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds) != 0 ||
+	if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds) != 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds) != 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes) != 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)
 		return -errno;
 	return 0;
+}
+
+int clinux_stream_bound_silence(int fd, int milliseconds)
+{
+	if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) != 0)
+		return -errno;
+	return clinux_stream_keep_alive(fd);
+}
+
+int clinux_stream_is_silent(int fd)
+{
+	enum { IN_A_ROW = 3 };
+	struct tcp_info info = {.tcpi_state = 0};
+	socklen_t length = sizeof info;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+		return 0;
+	/* Both counts begin anew with each answer: of data sent again, and of questions to a peer that takes nothing. */
+	return info.tcpi_retransmits >= IN_A_ROW || info.tcpi_probes >= IN_A_ROW;
 }

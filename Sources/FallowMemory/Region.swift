@@ -51,7 +51,7 @@ public final class Region: Sendable {
         self.sizeBytes = sizeBytes
         self.durability = durability
         core = RegionCore(
-            sizeBytes: sizeBytes, stripeBytes: stripe, patience: options.patience,
+            sizeBytes: sizeBytes, stripeBytes: stripe, patience: options.patience ?? durability.patience,
             map: RegionMap(
                 blockCount: blocks, protection: durability.protection, donors: rooms, firstSet: firstSet),
             donors: links, scratch: scratch)
@@ -147,7 +147,9 @@ extension RegionOptions {
         guard (4096...(2 << 20)).contains(stripeBytes), stripeBytes & (stripeBytes - 1) == 0 else {
             throw FallowError(.invalid, "a stripe is a power of two from 4096 to 2097152 bytes, not \(stripeBytes)")
         }
-        guard patience > .zero else { throw FallowError(.invalid, "patience with a donor must be more than nothing") }
+        guard patience.map({ $0 > .zero }) ?? true else {
+            throw FallowError(.invalid, "patience with a donor must be more than nothing")
+        }
     }
 }
 

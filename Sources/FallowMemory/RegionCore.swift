@@ -13,6 +13,8 @@ final class RegionCore {
     private static let piecesPerDonor = 32
     private static let mostCopies = 4
     static let copyToken: UInt64 = 1 << 63
+    /// Whoever waits looks at least every 50 ms.
+    private static let gapNanoseconds: Int64 = 500_000_000
 
     let sizeBytes: Int
     let stripeBytes: Int
@@ -33,6 +35,9 @@ final class RegionCore {
     private var transfers: [Transfer] = []
     var copies: [Int: Copying] = [:]
     private var nextCopy = 0
+    /// When `look` was called last, and since when without a gap.
+    private var lastLook: Int64 = 0
+    private var lookingSince: Int64 = 0
     private var mostPieces: Int { max(1, donors.count) * Self.piecesPerDonor }
 
     init(
@@ -116,8 +121,11 @@ final class RegionCore {
 
     /// What else is to be looked at now and then: leases that ended, donors that say nothing.
     func look(now: Int64) {
+        // After a gap nothing is known of who was silent in it: this process was stopped, or nobody waited.
+        if now - lastLook > Self.gapNanoseconds { lookingSince = now }
+        lastLook = now
         for (index, donor) in donors.enumerated() where !map.isGone(index) {
-            let isSilent = donor.inFlight > 0 && now - donor.lastNanoseconds > patienceNanoseconds
+            let isSilent = donor.inFlight > 0 && now - max(donor.lastNanoseconds, lookingSince) > patienceNanoseconds
             if donor.isOver || isSilent || donor.grant.isOver() { lose(index) }
         }
         retry()

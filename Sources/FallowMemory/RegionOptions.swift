@@ -18,14 +18,21 @@ public struct RegionOptions: Sendable {
     /// What lies together at one donor and is protected as a whole; a power of two from 4 KiB to 2 MiB. Blocks take turns at
     /// the donors.
     public var stripeBytes: Int
-    /// A donor that has operations under way and completes none for so long is given up.
-    public var patience: Duration
+    /// A donor that has operations under way and completes none for so long is given up, however much it may be alive. Time
+    /// in which this process looked at none, because it was stopped, say, does not count. nil: 2 s where there are other copies,
+    /// and 8 s with `cache`, where giving up is losing.
+    public var patience: Duration?
 
-    public init(durability: Durability = .cache, stripeBytes: Int = 65536, patience: Duration = .seconds(2)) {
+    public init(durability: Durability = .cache, stripeBytes: Int = 65536, patience: Duration? = nil) {
         self.durability = durability
         self.stripeBytes = stripeBytes
         self.patience = patience
     }
+}
+
+extension Durability {
+    /// How long a donor may be silent where nothing else was said.
+    var patience: Duration { self == .cache ? .seconds(8) : .seconds(2) }
 }
 
 /// What a region did and lost.

@@ -79,7 +79,7 @@ struct StreamDoor: ~Copyable {
                 throw .resources
             }
             doorkeeper.take(worker: 0)
-            guest.socket.boundSilence()
+            guest.socket.keepAlive()
             return true
         } catch {
             doorkeeper.count(error)

@@ -1,6 +1,7 @@
 internal import CLinux
 public import FallowTransport
 internal import Glibc
+internal import TransportHandshake
 
 /// A donor's memory on another node, over one TCP connection.
 ///
@@ -26,8 +27,10 @@ public struct StreamMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendab
     private static var mostParts: Int { 64 }
     /// With so many on the way further requests wait for as many.
     private static var gathered: Int { 8 }
-    /// Polls in vain with nothing on the way between two looks at the connection; a power of two.
+    /// Polls in vain between two looks at the connection; a power of two.
     private static var idlePollsPerLook: UInt32 { 64 }
+    /// Between two questions whether the donor's host answers.
+    private static var nanosecondsPerQuestion: UInt64 { 250_000_000 }
 
     public let capacityBytes: Int
     private let socket: StreamSocket
@@ -45,6 +48,7 @@ public struct StreamMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendab
     private var sentBytes = 0
     private var receivedBytes = 0
     private var idlePolls: UInt32 = 0
+    private var nextQuestion: UInt64 = 0
     public private(set) var isOver = false
 
     init(_ socket: StreamSocket, capacityBytes: Int) {
@@ -105,7 +109,7 @@ public struct StreamMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendab
 
     public mutating func beginSleep(_ descriptors: inout [Int32]) -> Bool {
         progress()
-        if over == sent { look() }
+        look()
         guard polled == over else { return false }
         guard !isOver else { return true }
         let descriptor = isDue ? socket.watchForBoth : socket.descriptor
@@ -124,7 +128,11 @@ public struct StreamMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendab
     /// Sends what is to be sent and takes in what came. Never blocks.
     private mutating func progress() {
         if isDue { send() }
-        if over < sent { return receive() }
+        if over < sent {
+            let before = (over, receivedBytes)
+            receive()
+            if before != (over, receivedBytes) { return }
+        }
         idlePolls &+= 1
         if idlePolls & (Self.idlePollsPerLook &- 1) == 0 { look() }
     }
@@ -196,15 +204,25 @@ public struct StreamMemoryEndpoint: ~Copyable, MemoryEndpoint, @unchecked Sendab
         count += 1
     }
 
-    /// Whether the donor is still there; it says nothing that was not asked for.
+    /// Whether the donor is still there.
     private mutating func look() {
         guard !isOver else { return }
+        guard over == sent else { return question() }
+        // It says nothing that was not asked for.
         var byte: UInt8 = 0
         let moved = withUnsafeMutableBytes(of: &byte) { buffer in
             var part = iovec(iov_base: buffer.baseAddress, iov_len: 1)
             return clinux_stream_receive(socket.descriptor, &part, 1)
         }
         if moved != -Int(EAGAIN) { fail() }
+    }
+
+    /// Whether its host answers to what was sent.
+    private mutating func question() {
+        let now = MonotonicDeadline.nowNanoseconds()
+        guard now >= nextQuestion else { return }
+        nextQuestion = now + Self.nanosecondsPerQuestion
+        if socket.isSilent { fail() }
     }
 
     /// Everything in flight is over, and no buffer of it is touched any more.

@@ -39,7 +39,7 @@ final class StreamService {
         socket.close()
     }
 
-    /// Serves until the borrower goes or `goesOn`, which is asked about every 50 ms, says no.
+    /// Serves until the borrower or its host goes, or `goesOn`, which is asked about every 50 ms, says no.
     func run(while goesOn: () -> Bool) {
         while true {
             let moved = receive(into: input + filled, Self.inputBytes - filled, goesOn)
@@ -148,6 +148,6 @@ final class StreamService {
         let now = MonotonicDeadline.nowNanoseconds()
         guard now - lastAsked > Self.patienceNanoseconds else { return true }
         lastAsked = now
-        return goesOn()
+        return goesOn() && !socket.isSilent
     }
 }

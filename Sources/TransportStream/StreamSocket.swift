@@ -5,9 +5,6 @@ internal import TransportHandshake
 
 /// A connected socket, or one that listens; closed with this object.
 final class StreamSocket {
-    /// How long a peer's host may be silent.
-    private static let silenceMilliseconds: CInt = 1500
-
     let descriptor: CInt
     private var isOpen = true
     private var watch: CInt = -1
@@ -45,12 +42,17 @@ final class StreamSocket {
         guard socket.wait(Int16(POLLOUT), until: deadline) else { throw .timedOut }
         let error = clinux_socket_error(socket.descriptor)
         guard error == 0 else { throw .system(code: -error) }
-        socket.boundSilence()
+        socket.keepAlive()
         return socket
     }
 
-    /// Best effort: without it the bound is the kernel's own, which is minutes, for a peer that vanishes without a word.
-    func boundSilence() { _ = clinux_stream_bound_silence(descriptor, Self.silenceMilliseconds) }
+    /// Has the kernel notice within 3 s that a peer's host is gone to which nothing is said. Best effort: without it, nothing does.
+    func keepAlive() { _ = clinux_stream_keep_alive(descriptor) }
+
+    /// Whether the peer's host has answered nothing for about 1.5 s. To be asked about now and then while something is under
+    /// way: the kernel's own bound is minutes, or ends what a peer merely does not take just now, because it is stopped or gets
+    /// no processor.
+    var isSilent: Bool { clinux_stream_is_silent(descriptor) != 0 }
 
     /// Sleeps until the socket is ready.
     /// - Returns: false when the deadline passed first.

@@ -185,7 +185,7 @@ struct fallow_memory_options {
 	uint64_t stripe;            /* bytes that lie together at one donor, a power of two from 4 KiB to 2 MiB; default 64 KiB */
 	double term_seconds;        /* how long at most; default and upper limit are the site's */
 	double wait_seconds;        /* wait this long for capacity; default 0: an answer at once */
-	double patience_seconds;    /* a donor that completes nothing for so long is given up; default 2 */
+	double patience_seconds;    /* a donor that completes nothing for so long is given up; default 2, with _CACHE 8 */
 	const char *scratch_folder; /* with FALLOW_MEMORY_SCRATCH and _DURABLE: where a nameless file of the region's size is made */
 	uint32_t flags;             /* FALLOW_LEASE_REMOTE, or 0 */
 	uint32_t reserved;

@@ -17,6 +17,13 @@ ssize_t clinux_stream_send(int fd, const struct iovec *parts, int count);
 /* Never blocks. Bytes received, 0 at the end, or -errno. */
 ssize_t clinux_stream_receive(int fd, const struct iovec *parts, int count);
 
-/* Has the kernel give the peer up after about so long without a word from its host. 0 or -errno. */
+/* Has the kernel ask a peer's host to which nothing is said whether it is there, and end the connection when it does not answer
+ * for about 3 s. 0 or -errno. */
+int clinux_stream_keep_alive(int fd);
+/* Also has it give the peer up when what was sent is not acknowledged for so long, or not taken: a peer that is alive and reads nothing
+ * is given up, too. 0 or -errno. */
 int clinux_stream_bound_silence(int fd, int milliseconds);
+/* Whether the peer's host has answered nothing to three packets in a row that the kernel sent again, which takes about 1.5 s. The
+ * host of a peer that reads nothing answers. */
+int clinux_stream_is_silent(int fd);
 #endif

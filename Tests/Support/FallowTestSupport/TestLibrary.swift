@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Synchronization
+internal import TestProcesses
 
 /// Shared libraries of functions, compiled by `cc` from Tests/Functions when a test first asks.
 public enum TestLibrary {
@@ -39,12 +40,8 @@ public enum TestLibrary {
         }
     }
 
-    private static func run(_ arguments: [String]) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
-        do { try process.run() } catch { fatalError("cannot run \(arguments): \(error)") }
-        process.waitUntilExit()
-        precondition(process.terminationStatus == 0, "\(arguments.joined(separator: " ")) failed")
+    private static func run(_ command: [String]) {
+        guard let status = try? ChildProcess.run(command) else { fatalError("cannot run \(command)") }
+        precondition(status == 0, "\(command.joined(separator: " ")) failed")
     }
 }

@@ -10,7 +10,8 @@ internal import Synchronization
 /// A program that a test runs: started with no signal blocked and no descriptor but the standard ones.
 ///
 /// Foundation's Process gives neither: its children block SIGTERM when Dispatch's threads start them, and hold descriptors
-/// of other tests' pipes, which then never end.
+/// of other tests' pipes, which then never end. Its own thread was also seen to spin at a descriptor that somebody else had
+/// been given since, until the test process ended: a core less for every test after it.
 public final class ChildProcess: Sendable {
     public let pid: Int32
     private let status = Mutex<Int32?>(nil)
@@ -20,17 +21,24 @@ public final class ChildProcess: Sendable {
     }
 
     /// - Parameters:
-    ///   - command: the program's path and its arguments.
+    ///   - command: the program, found in PATH when it is not a path, and its arguments.
     ///   - environment: added to this process's own.
-    ///   - output: the file that standard output and error go to; nil: nowhere.
-    public init(_ command: [String], environment: [String: String] = [:], output: String? = nil) throws {
+    ///   - output: the file that standard output goes to; nil: nowhere.
+    ///   - withErrors: whether standard error goes there, too, or nowhere.
+    public init(
+        _ command: [String], environment: [String: String] = [:], output: String? = nil, withErrors: Bool = true
+    ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(
             &actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        if withErrors {
+            posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
         // Closing what is not open is no error here (glibc's spawni.c).
         for descriptor in 3..<1024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
         var attributes = posix_spawnattr_t()
@@ -45,7 +53,7 @@ public final class ChildProcess: Sendable {
         var pairs = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in arguments + pairs { free(text) } }
         var pid: pid_t = 0
-        let status = posix_spawn(&pid, command[0], &actions, &attributes, &arguments, &pairs)
+        let status = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, &pairs)
         guard status == 0 else {
             throw Failure(description: "cannot start \(command[0]): \(String(cString: strerror(status)))")
         }
@@ -63,6 +71,12 @@ public final class ChildProcess: Sendable {
         }
     }
 
+    /// The status that it ended with; negative: the signal that ended it. nil while it runs.
+    public var exitStatus: Int32? {
+        guard !isRunning, let word = status.withLock({ $0 }) else { return nil }
+        return word & 0x7f == 0 ? word >> 8 & 0xff : -(word & 0x7f)
+    }
+
     public func signal(_ number: Int32) {
         if isRunning { kill(pid, number) }
     }
@@ -77,6 +91,15 @@ public final class ChildProcess: Sendable {
             }
             usleep(5000)
         }
+    }
+
+    /// Runs a program to its end. - Returns: its status, as `exitStatus`.
+    public static func run(_ command: [String], output: String? = nil, withErrors: Bool = true, seconds: Double = 60)
+        throws -> Int32?
+    {
+        let process = try ChildProcess(command, output: output, withErrors: withErrors)
+        try process.wait(seconds: seconds)
+        return process.exitStatus
     }
 
     /// Runs a program to its end; what it said on standard output and error.

@@ -14,7 +14,7 @@ import TransportVerbs
 //   transport-peer verbs-dying SLOTS INPUT OUTPUT STATE SECRET-BYTE ADDRESS [FROM]  (a client that kills itself when it
 //     has resolved, requested or been accepted)
 //   transport-peer memory-shm    CAPACITY 0 0 donor  (a donor; its memory file is descriptor 3)
-//   transport-peer memory-stream CAPACITY 0 0 donor SECRET-BYTE  (a donor; prints its address)
+//   transport-peer memory-stream CAPACITY 0 0 donor SECRET-BYTE BIND-ADDRESS  (a donor; prints its address)
 //   transport-peer memory-verbs  CAPACITY 0 0 donor SECRET-BYTE BIND-ADDRESS  (the same over RDMA)
 //   transport-peer verbs-deaf SLOTS INPUT OUTPUT - SECRET-BYTE BIND-ADDRESS  (prints its address, listens, accepts nobody)
 // MODE is polling, sleeping or mixed; with shm also scribble-all or scribble-slots.
@@ -36,7 +36,9 @@ import TransportVerbs
         if arguments[5] == "scribble-all" { scribble(from: 0) }
         if arguments[5] == "scribble-slots" { scribble(from: 2 * 4096) }
         if arguments[1] == "memory-shm" { lendHere(capacityBytes: slots) }
-        if arguments[1] == "memory-stream" { lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!) }
+        if arguments[1] == "memory-stream" {
+            lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, address: arguments[7])
+        }
         if arguments[1] == "memory-verbs" {
             lend(capacityBytes: slots, secretByte: UInt8(arguments[6])!, bindAddress: arguments[7])
         }
@@ -94,11 +96,11 @@ import TransportVerbs
     }
 
     /// A donor on another node: serves borrowers until it is killed.
-    static func lend(capacityBytes: Int, secretByte: UInt8) -> Never {
+    static func lend(capacityBytes: Int, secretByte: UInt8, address: String) -> Never {
         let memory = mmap(nil, capacityBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         do {
             let listener = try StreamMemoryListener(
-                bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
+                bindAddress: address, leaseID: LeaseID(1), secret: Array(repeating: secretByte, count: 32),
                 memory: UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes))
             say(listener.address)
             listener.serve { true }

@@ -21,6 +21,8 @@ public final class Donor: @unchecked Sendable {
     /// How borrowers get at its memory.
     public enum Reach: Sendable {
         case shm, stream
+        /// On another host, at the end of a wire.
+        case streamOver(Wire)
         /// Listening on an RDMA device's address.
         case verbs(bindAddress: String)
     }
@@ -39,7 +41,11 @@ public final class Donor: @unchecked Sendable {
                 ["memory-shm", "\(capacityBytes)", "0", "0", "donor"], descriptor: memory.descriptor)
         case .stream:
             memory = nil
-            process = try PeerProcess(["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7"])
+            process = try PeerProcess(["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7", "127.0.0.1"])
+        case .streamOver(let wire):
+            memory = nil
+            process = try PeerProcess(
+                ["memory-stream", "\(capacityBytes)", "0", "0", "donor", "7", wire.farAddress], launcher: wire.launcher)
         case .verbs(let address):
             memory = nil
             process = try PeerProcess(["memory-verbs", "\(capacityBytes)", "0", "0", "donor", "7", address])

@@ -9,7 +9,8 @@ public final class PeerProcess: @unchecked Sendable {
 
     struct Failure: Error { let description: String }
 
-    public init(_ arguments: [String], descriptor: CInt? = nil) throws {
+    /// - Parameter launcher: what starts it, with arguments: `ip netns exec NAME`, say.
+    public init(_ arguments: [String], descriptor: CInt? = nil, launcher: [String] = []) throws {
         guard let path = Self.path else { throw Failure(description: "transport-peer is not beside the tests") }
         var pipes: [CInt] = [0, 0]
         guard pipe(&pipes) == 0 else { throw Failure(description: "no pipe") }
@@ -23,9 +24,10 @@ public final class PeerProcess: @unchecked Sendable {
         let high = descriptor.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
         if let high { posix_spawn_file_actions_adddup2(&actions, high, 3) }
         var child: pid_t = 0
-        var argv = ([path] + arguments).map { strdup($0) } + [nil]
+        let words = launcher + [path] + arguments
+        var argv = words.map { strdup($0) } + [nil]
         defer { for word in argv { free(word) } }
-        let code = posix_spawn(&child, path, &actions, nil, &argv, nil)
+        let code = posix_spawn(&child, words[0], &actions, nil, &argv, nil)
         close(pipes[1])
         // Any close of a descriptor of the arena drops this process's locks on it, but there are none yet.
         if let high { close(high) }

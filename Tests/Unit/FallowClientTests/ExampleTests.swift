@@ -1,6 +1,7 @@
 import FallowClient
 import FallowTestSupport
 import Foundation
+import TestProcesses
 import Testing
 
 /// The examples, built as their Makefile says, on real input.
@@ -15,17 +16,8 @@ import Testing
     }()
 
     private static func run(_ program: String, _ arguments: [String], output: String? = nil) -> Int32 {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        if let output {
-            _ = FileManager.default.createFile(atPath: output, contents: nil)
-            process.standardOutput = FileHandle(forWritingAtPath: output)
-        }
-        process.standardError = FileHandle.nullDevice
-        do { try process.run() } catch { return -1 }
-        process.waitUntilExit()
-        return process.terminationStatus
+        let status = try? ChildProcess.run([program] + arguments, output: output, withErrors: false)
+        return status.flatMap { $0 } ?? -1
     }
 
     private func withLease(_ library: String, largest: Int, _ body: (Lease) throws -> Void) throws {

@@ -4,6 +4,7 @@ import FallowTestSupport
 import FallowTransport
 import FallowWire
 import Foundation
+import TestProcesses
 import Testing
 import TransportShm
 
@@ -177,11 +178,8 @@ import TransportShm
 
     @Test func librariesThatCannotBe() throws {
         let object = "\(TestLibrary.folder)/object.o"
-        let compiler = Process()
-        compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        compiler.arguments = ["cc", "-c", "-o", object, "\(TestLibrary.repository)/Tests/Functions/wrong_version.c"]
-        try compiler.run()
-        compiler.waitUntilExit()
+        let source = "\(TestLibrary.repository)/Tests/Functions/wrong_version.c"
+        try #require(try ChildProcess.run(["cc", "-c", "-o", object, source]) == 0)
         let real = try Data(contentsOf: URL(fileURLWithPath: TestLibrary.path("plain")))
         var foreign = real
         foreign[18] = 183  // AArch64's number; this test's machine is x86-64
@@ -208,14 +206,8 @@ import TransportShm
     }
 
     @Test func theProgramAloneSaysWhoStartsIt() throws {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: ExecutorUnderTest.path)
-        process.standardError = output
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 2)
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        #expect(text.contains("fallowd starts this program"))
+        let said = "\(TestLibrary.folder)/alone"
+        #expect(try ChildProcess.run([ExecutorUnderTest.path], output: said) == 2)
+        #expect(try String(contentsOfFile: said, encoding: .utf8).contains("fallowd starts this program"))
     }
 }

@@ -187,6 +187,27 @@ extension DonorTests {
             #expect(lent.region.statistics.lostDonors == 1)
         }
 
+        /// What happened while nobody looked, because this process was stopped, say, is nobody's silence.
+        @Test func timeInWhichNobodyLooksDoesNotCount() throws {
+            let lent = try Lent(2, isHere: false, sizeBytes: 1 << 16, .cache)
+            try lent.region.put([1], at: 0)
+            for donor in lent.donors { donor.freeze() }
+            let bytes = pattern(1 << 16, at: 0, 2)
+            try bytes.withUnsafeBytes { buffer in
+                let future = try lent.region.submitPut([(offset: 0, bytes: buffer)])
+                usleep(1_000_000)
+                // They answer, but not at once.
+                let waker = PeerThread {
+                    usleep(100_000)
+                    for donor in lent.donors { donor.thaw() }
+                }
+                try future.wait()
+                waker.join()
+            }
+            #expect(try lent.region.get(1 << 16, at: 0) == bytes)
+            #expect(lent.region.statistics.lostDonors == 0)
+        }
+
         @Test func aForkedChildIsTurnedAway() throws {
             let lent = try Lent(2, sizeBytes: 1 << 16, .cache)
             try lent.region.put([1], at: 0)

@@ -117,6 +117,56 @@ extension TransportTests {
             for thaws in [true, false] { try MemoryTransport.stream.check(Check(thaws: thaws)) }
         }
 
+        /// More is written than a donor's host takes in for it: it is alive all the same, however long it is stopped.
+        @Test(.enabled(if: MemoryTransport.allCases.contains(.stream))) func aDonorThatTakesNothingIsNotLost() throws {
+            struct Check: MemoryCheck {
+                func run<E: MemoryEndpoint & ~Copyable>(_ endpoint: consuming E, donor: Donor) throws {
+                    var borrower = Borrower(endpoint)
+                    let bytes = memoryPattern(1 << 20, at: 0, 3)
+                    donor.freeze()
+                    try bytes.withUnsafeBytes { buffer in
+                        for index in 0..<16 {
+                            try borrower.endpoint.write(from: buffer, at: index << 20, token: UInt64(index))
+                        }
+                        #expect(throws: TransportError.timedOut) {
+                            _ = try borrower.next(.sleeping, timeout: .seconds(4))
+                        }
+                        donor.thaw()
+                        for index in 0..<16 {
+                            #expect(try borrower.next(.sleeping) == MemoryCompletion(token: UInt64(index), error: nil))
+                        }
+                    }
+                    #expect(try borrower.get(1 << 20, at: 15 << 20) == bytes)
+                }
+            }
+            try MemoryTransport.stream.check(Check())
+        }
+
+        /// The wire is cut: nobody answers any more, and nobody says so.
+        @Test(.enabled(if: MemoryTransport.allCases.contains(.stream) && Wire.isPossible))
+        func aSilentHostIsLost() throws {
+            let wire = try Wire()
+            for mode in [WaitMode.polling, .sleeping] {
+                let donor = try Donor(.streamOver(wire), capacityBytes: 1 << 20)
+                var borrower = Borrower(try donor.streamEndpoint())
+                try borrower.put([1, 2, 3], at: 0)
+                if mode == .sleeping { try wire.cut() }
+                var bytes: [UInt8] = [0, 0, 0]
+                try bytes.withUnsafeMutableBytes { buffer in
+                    try borrower.endpoint.read(into: buffer, at: 0, token: 4)
+                    let began = ContinuousClock.now
+                    let error = try borrower.next(mode).error
+                    guard mode == .sleeping else {
+                        #expect(error == nil)
+                        return
+                    }
+                    #expect(error == .peerLost)
+                    let took = began.duration(to: .now)
+                    #expect(took > .seconds(1) && took < .seconds(3), "\(took)")
+                }
+            }
+        }
+
         /// A device serves whatever its donor does.
         @Test(.enabled(if: RDMAHere.isThere, "no RDMA device on this machine")) func aFrozenDonorServesOverVerbs()
             throws
