@@ -17,9 +17,8 @@ docs_base ?=
 
 STAMPS := .build/stamps
 RELEASE := .build/release
-# Without debugging information, which installing strips anyway, and without an index for editors: they cost a twentieth of the build.
-# Functions keep their names.
-SWIFT_FLAGS := --explicit-target-dependency-import-check error -debug-info-format none --disable-index-store
+# Without debugging information, which installing strips anyway: it costs a twentieth of the build. Functions keep their names.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error -debug-info-format none
 SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 

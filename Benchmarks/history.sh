@@ -7,7 +7,7 @@ nodes=${1:-10000} days=${2:-30}
 for count in "$nodes" "$days"; do
 	[[ $count =~ ^[1-9][0-9]{0,4}$ ]] || { echo "history.sh wants whole numbers of nodes and days, not '$count'" >&2; exit 2; }
 done
-swift build --ignore-lock --explicit-target-dependency-import-check error -c release --product history-bench >&2
+make --no-print-directory build >&2
 mkdir -p .build/bench
 file=.build/bench/history.sqlite
 trap 'rm -f "$file" "$file-wal" "$file-shm"' EXIT

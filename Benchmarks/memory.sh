@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bench=.build/release/memory-bench
-[ -x "$bench" ] || { echo "memory-bench is not built: swift build -c release --product memory-bench" >&2; exit 1; }
+[ -x "$bench" ] || { echo "memory-bench is not built: make build" >&2; exit 1; }
 make --no-print-directory -s -C Benchmarks ../.build/bench/bin/memfd_read ../.build/bench/bin/fabric_read ../.build/bench/bin/store_get
 ! command -v mpicc >/dev/null || make --no-print-directory -s -C Benchmarks ../.build/bench/bin/mpi_get
 floors=.build/bench/bin

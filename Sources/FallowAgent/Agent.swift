@@ -66,7 +66,8 @@ public struct Agent: Sendable {
             }
         }
         shell.removeBreakers()
-        let reports = try ReportHarness(path: settings.runtimeDirectory + "/report.sock", shell: shell)
+        let reports = try ReportHarness(
+            path: settings.runtimeDirectory + "/report.sock", shell: shell, plugin: PluginWatch(door: door, log: log))
         loop.after(.seconds(1), repeating: .seconds(1)) { shell.tick() }
         let rdma = RDMAWatch(settings: settings, door: door, log: log)
         await rdma.look()

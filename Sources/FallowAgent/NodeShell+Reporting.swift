@@ -41,7 +41,7 @@ extension NodeShell {
                     cpuPercent: $0.cpu?.some.averageOver10sPercent,
                     memoryPercent: $0.memory?.some.averageOver10sPercent,
                     ioPercent: $0.io?.some.averageOver10sPercent)
-            })
+            }, plugin: plugin)
     }
 
     /// The co-scheduler took a report and answered.

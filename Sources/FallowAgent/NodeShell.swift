@@ -40,6 +40,8 @@ final class NodeShell {
     var jobMemory: JobMemory?
     /// How executors are reached over RDMA; nil: they are not.
     var rdma: RDMAOffer?
+    /// The build of the plugin that slurmstepd was seen to load; nil: no step has started yet.
+    var plugin: String?
     /// The agent ends: nothing is granted any more.
     var isStopping = false
     /// Called when something happened that the co-scheduler should hear of soon.

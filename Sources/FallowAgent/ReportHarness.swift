@@ -11,11 +11,13 @@ final class ReportHarness {
 
     private let listener: LocalListener
     private let shell: NodeShell
+    private let plugin: PluginWatch
     private var open: [Int32: (connection: LocalConnection, watch: EventLoop.Token, patience: EventLoop.Token)] = [:]
     private var token: EventLoop.Token?
 
-    init(path: String, shell: NodeShell) throws(LocalError) {
+    init(path: String, shell: NodeShell, plugin: PluginWatch) throws(LocalError) {
         self.shell = shell
+        self.plugin = plugin
         listener = try LocalListener(path: path, type: .seqpacket, mode: 0o600, backlog: 512)
         token = try shell.loop.watch(listener.descriptor, .readable) { [weak self] _ in self?.accept() }
     }
@@ -54,7 +56,9 @@ final class ReportHarness {
         guard let received, received.count > 0 else { return }
         let answer: ReportAnswer
         do {
-            answer = shell.on(try ReportRecord(packet: Array(buffer[..<received.count])))
+            let record = try ReportRecord(packet: Array(buffer[..<received.count]))
+            answer = shell.on(record)
+            if record.kind == .stepStart { plugin.stepStarted(by: connection.peer.pid) }
         } catch {
             shell.log.warning("a record from the plugin makes no sense", metadata: ["why": "\(error.sentence)"])
             answer = ReportAnswer(status: FALLOW_REPLY_INVALID, message: error.sentence)

@@ -18,11 +18,12 @@ struct Checkup {
 
     func findings() async -> [Finding] {
         var findings = [Finding(.good, "configuration", "readable, every key known")]
-        let slurm = await SlurmCheckup(settings: settings).findings()
+        let nodes = try? await common.get("/v1/nodes", [NodeView].self)
+        let slurm = await SlurmCheckup(settings: settings, nodes: nodes ?? []).findings()
         findings += agent(isComputeNode: slurm.isComputeNode)
         findings += breakers()
         findings.append(await munge())
-        findings += await cluster()
+        findings += await cluster(nodes)
         findings += slurm.findings
         findings += MachineCheckup(settings: settings).findings()
         findings.append(RDMACheckup(settings: settings).finding())
@@ -82,7 +83,7 @@ struct Checkup {
     }
 
     /// fallowctld, and what it knows of the others.
-    private func cluster() async -> [Finding] {
+    private func cluster(_ nodes: [NodeView]?) async -> [Finding] {
         let status: ClusterStatus
         let asked = Timestamp.current()
         do { status = try await common.get("/v1/status", ClusterStatus.self) } catch {
@@ -100,7 +101,7 @@ struct Checkup {
                 (asked - theirs).inSeconds > 0 ? (asked - theirs).inSeconds : min(0, (answered - theirs).inSeconds)
             findings.append(MachineFindings.clock(aheadSeconds: ahead))
         }
-        if let nodes = try? await common.get("/v1/nodes", [NodeView].self) {
+        if let nodes {
             findings.append(
                 MachineFindings.versions(
                     own: fallowVersion, controller: status.version,

@@ -81,6 +81,10 @@ final class LeasedDonors: DonorSource {
         for lease in leases {
             if let end = lease.end { return "lease \(lease.id) is over (\(end))" }
         }
+        if let lost = relay?.lostDonors, lost > 0 {
+            let donors = lost == 1 ? "a donor" : "\(lost) donors"
+            return "\(donors) on other nodes cannot be reached, or said nothing for 8 s"
+        }
         if ContinuousClock.now >= renewAt { renew() }
         return nil
     }

@@ -59,7 +59,9 @@ struct ProgramRun {
             var value: Int32 = 0
             switch clinux_reap(child, &value) {
             case Int32(CLINUX_EXIT_CODE): return value
-            case Int32(CLINUX_EXIT_SIGNAL): return 128 + value
+            case Int32(CLINUX_EXIT_SIGNAL):
+                if !isLost, let loss = donors?.loss() { printError("fallow run: remote memory is gone: \(loss)") }
+                return 128 + value
             case Int32(CLINUX_EXIT_RUNNING): break
             default: return 255
             }

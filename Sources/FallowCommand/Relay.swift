@@ -58,6 +58,8 @@ final class Relay: Sendable {
         region.close()
     }
 
+    /// Donors that were given up: they died, their hosts went, or they answered nothing for too long.
+    var lostDonors: Int { region.statistics.lostDonors }
     /// Blocks whose last copy went.
     var lostBytes: Int { region.statistics.lostBytes }
 

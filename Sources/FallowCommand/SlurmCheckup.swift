@@ -1,5 +1,7 @@
 internal import FallowConfiguration
+internal import FallowControl
 internal import FallowDiagnosis
+internal import FallowWire
 internal import Glibc
 
 #if canImport(FoundationEssentials)
@@ -11,6 +13,8 @@ internal import Glibc
 /// What this machine's Slurm commands and files say.
 struct SlurmCheckup {
     let settings: Settings
+    /// What fallowctld knows of the nodes; empty when it does not answer.
+    let nodes: [NodeView]
 
     /// - Returns: also whether this machine is one of Slurm's nodes; nil: Slurm does not say.
     func findings() async -> (findings: [Finding], isComputeNode: Bool?) {
@@ -60,17 +64,22 @@ struct SlurmCheckup {
         let file =
             named.hasPrefix("/") ? named : folders.map { "\($0)/\(named)" }.first { files.fileExists(atPath: $0) }
         let slurm = await ProgramOutput.of("scontrol", ["--version"])?.split(separator: "\n").first.map { String($0) }
+        let bytes = file.flatMap(Self.bytes)
         findings.append(
             PluginFindings.file(
-                file ?? "\(folders.first ?? "Slurm's plugin folder")/\(named)", built: file.flatMap(Self.version),
-                slurm: slurm))
+                file ?? "\(folders.first ?? "Slurm's plugin folder")/\(named)",
+                built: bytes.flatMap { PluginFile.version(in: $0) }, slurm: slurm))
+        if let bytes {
+            let builds = nodes.compactMap { node in node.plugin.map { ("\(node.node)", $0) } }
+            findings += PluginFindings.others(own: Seal.buildDigest(bytes), nodes: builds).map { [$0] } ?? []
+        }
         return findings
     }
 
-    /// What the plugin says that it was built for; nil when it is none, or larger than any is.
-    private static func version(_ path: String) -> UInt32? {
+    /// nil when the file cannot be read, or is larger than any plugin is.
+    private static func bytes(_ path: String) -> [UInt8]? {
         guard let data = FileManager.default.contents(atPath: path), data.count < 64 << 20 else { return nil }
-        return PluginFile.version(in: Array(data))
+        return Array(data)
     }
 
     /// A regular file's text, of at most a MiB.

@@ -39,6 +39,9 @@ public enum Seal {
     /// SHA-256 in small hexadecimal digits.
     public static func digest(_ data: some Sequence<UInt8>) -> String { hexadecimal(SHA256.hash(data)) }
 
+    /// By which builds of a file are told apart: the first 16 digits of its digest.
+    public static func buildDigest(_ file: some Sequence<UInt8>) -> String { String(digest(file).prefix(16)) }
+
     static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []

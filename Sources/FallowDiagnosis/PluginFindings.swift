@@ -59,6 +59,22 @@ public enum PluginFindings {
         return Finding(.good, subject, "\(path), for Slurm \(text(built))")
     }
 
+    /// Whether every node's steps load the build that lies here: options travel from the one to the other.
+    ///
+    /// - Parameter nodes: those that know what their steps load.
+    /// - Returns: nil when none does.
+    public static func others(own: String, nodes: [(node: String, build: String)]) -> Finding? {
+        guard !nodes.isEmpty else { return nil }
+        let others = nodes.filter { $0.build != own }
+        guard others.isEmpty else {
+            return Finding(
+                .warning, subject,
+                "steps on \(few(others.map(\.node))) load another build of it than lies here",
+                mend: "install the same fallow-slurm on login and compute nodes; steps that start then load it")
+        }
+        return Finding(.good, subject, "the same build that steps load on \(few(nodes.map(\.node)))")
+    }
+
     static func release(_ words: String) -> UInt32? {
         let number = words.split(separator: " ").last ?? ""
         let parts = number.split(separator: ".").map { UInt32($0.prefix { $0.isNumber }) }

@@ -22,11 +22,13 @@ public struct NodeView: Codable, Sendable {
     /// Cores' worth of CPU time that jobs used of late, over 5 s or more; nil: not known yet.
     public var usedCores: Double?
     public var pressure: NodePressure?
+    /// As in the node's report.
+    public var plugin: String?
     public init(
         node: NodeName, slurmState: String?, lastReportSeconds: Double?, version: String?, cores: Int,
         memory: ByteCount, allocatedCores: Int, leasedCores: Int, leasedMemory: ByteCount,
         donatedMemory: ByteCount? = nil, offer: Offer, withheldReason: String?, switches: LendingSwitches,
-        usedCores: Double? = nil, pressure: NodePressure? = nil
+        usedCores: Double? = nil, pressure: NodePressure? = nil, plugin: String? = nil
     ) {
         self.node = node
         self.slurmState = slurmState
@@ -43,6 +45,7 @@ public struct NodeView: Codable, Sendable {
         self.switches = switches
         self.usedCores = usedCores
         self.pressure = pressure
+        self.plugin = plugin
     }
 }
 

@@ -35,13 +35,16 @@ public struct NodeReport: Codable, Sendable {
     public var reclaims: [ReclaimReport]
     /// nil: the kernel does not measure it.
     public var pressure: NodePressure?
+    /// The build of the plugin that steps load, 16 hexadecimal digits; nil: not known yet.
+    public var plugin: String?
 
     public init(
         node: NodeName, agentURL: String, version: String, instance: UInt64, sequence: UInt64, at: Timestamp,
         instanceStartedAt: Timestamp, cores: Int, memory: ByteCount, offer: Offer, memoryPools: [MemoryOffer]? = nil,
         withheldReason: String?, switches: LendingSwitches, integrals: NodeIntegrals, jobs: [JobReport],
         leases: [LeaseReport],
-        ended: [LeaseEnded], reclaims: [ReclaimReport], pressure: NodePressure? = nil
+        ended: [LeaseEnded], reclaims: [ReclaimReport], pressure: NodePressure? = nil,
+        plugin: String? = nil
     ) {
         self.node = node
         self.agentURL = agentURL
@@ -62,6 +65,7 @@ public struct NodeReport: Codable, Sendable {
         self.ended = ended
         self.reclaims = reclaims
         self.pressure = pressure
+        self.plugin = plugin
     }
 }
 

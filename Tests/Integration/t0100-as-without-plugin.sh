@@ -7,11 +7,14 @@ set -u
 # the task's output reach the terminal in no particular order. One of them is left out: when a task ends before its output is
 # connected srun may say that it knew the node for down, with our plugin or without.
 show() { # NAME command...
-    echo "== $1"; shift
-    { timeout 60 "$@"; echo "rc=$?"; } 2>&1 | grep -v 'IO: Hey, you told me node .* was down' | sort
+    local name=$1; shift
+    { timeout 60 "$@"; echo "rc=$?"; } 2>&1 | grep -v 'IO: Hey, you told me node .* was down' | sort >"$STATE/seen/$name" &
+    shown+=("$name") each+=($!)
 }
+# All of them at once, and then in their order.
 behaviour() {
-    local one="srun -Q -w node0 -N1 -n1"
+    local one="srun -Q -w node0 -N1 -n1" shown=() each=() name
+    rm -rf "$STATE/seen"; mkdir "$STATE/seen"
     show 0       $one true
     show 42      $one sh -c 'echo out; echo err >&2; exit 42'
     show signal  $one sh -c 'kill -9 $$'
@@ -21,6 +24,8 @@ behaviour() {
     show salloc  salloc -Q -N1 -w node0 srun -Q sh -c 'exit 3'
     show shell   salloc -Q -N1 -w node0 sh -c 'exit 5'
     show sbatch  sbatch -Q -W -N1 -w node0 -o batch.out --wrap 'echo batch; srun -Q -n1 sh -c "exit 4"; echo $?; exit 7'
+    wait "${each[@]}"
+    for name in "${shown[@]}"; do echo "== $name"; cat "$STATE/seen/$name"; done
     sort batch.out
 }
 

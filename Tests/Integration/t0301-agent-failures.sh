@@ -13,14 +13,16 @@ srun -n1 true || exit 1
 exit 5
 JOB
 
-# The three commands, with their exit codes.
+# The three commands, with their exit codes; all at once.
 slurm_behaves() {
-	gives 0 as "$user" srun -w node0 -n1 true &&
-		gives 7 as "$user" srun -w node0 -n1 sh -c 'exit 7' &&
-		gives 7 as "$user" srun -w node0 -n1 --serverless sh -c 'exit 7' &&
-		gives 5 as "$user" sbatch -w node0 -n1 --serverless=cpus=1,mem=100M -W -o /dev/null "$work/scratch/job.sh" &&
-		gives 3 as "$user" salloc -w node0 -n1 sh -c 'srun -n1 true && exit 3' &&
-		no_node_drained
+	local one each=() wrong=0
+	gives 0 as "$user" srun -w node0 -n1 true & each+=($!)
+	gives 7 as "$user" srun -w node0 -n1 sh -c 'exit 7' & each+=($!)
+	gives 7 as "$user" srun -w node0 -n1 --serverless sh -c 'exit 7' & each+=($!)
+	gives 5 as "$user" sbatch -w node0 -n1 --serverless=cpus=1,mem=100M -W -o /dev/null "$work/scratch/job.sh" & each+=($!)
+	gives 3 as "$user" salloc -w node0 -n1 sh -c 'srun -n1 true && exit 3' & each+=($!)
+	for one in "${each[@]}"; do wait "$one" || wrong=1; done
+	[ "$wrong" = 0 ] && no_node_drained
 }
 # How often the plugin waited for as long as the deadline, so far.
 deadlines() {

@@ -80,6 +80,14 @@ plugstack 'include plugstack.conf.d/*'
 proves 'an include of everything' diagnose 1 warning plugstack 'include plugstack.conf.d/\*.conf'
 plugstack 'include plugstack.conf.d/*.conf'
 proves '... and of what is meant' diagnose 0 good plugin 'spank_fallow.so, for Slurm'
+srun -n1 true
+cp "$FALLOW_LAB/bin/spank_fallow.so" "$work/spank_fallow.so"
+plugstack "optional $work/spank_fallow.so"
+proves 'once a step has started: the build that steps load' within 20 diagnose 0 good plugin 'same build that steps load on node0'
+echo >>"$work/spank_fallow.so"
+proves '... and another one, as a login node may have it' diagnose 1 warning plugin 'install the same fallow-slurm'
+rm "$work/spank_fallow.so"
+plugstack "optional $FALLOW_LAB/bin/spank_fallow.so"
 echo 'slurm 23.11.4' >"$work/release"
 proves 'a plugin for another Slurm' diagnose 2 broken plugin 'built for Slurm 22.05, and here is slurm 23.11.4'
 rm "$work/release"

@@ -23,7 +23,7 @@ extension ClusterPolicy {
                 donatedMemory: held.reduce(.zero) { $1.kind == .memory ? $0 + $1.memory : $0 },
                 offer: available(on: name, now: now), withheldReason: withheldReason(on: name, now: now),
                 switches: node.report.switches, usedCores: node.silent ? nil : node.usedCores,
-                pressure: node.silent ? nil : node.report.pressure)
+                pressure: node.silent ? nil : node.report.pressure, plugin: node.report.plugin)
         }
     }
 

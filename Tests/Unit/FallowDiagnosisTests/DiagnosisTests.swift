@@ -166,6 +166,14 @@ private func faults(_ findings: [Finding]) -> [String] {
         #expect(many.grade == .warning && many.sentence.contains("n0, n1, n2 and 6 more run 1"))
     }
 
+    @Test func buildsOfThePluginThatDifferAreFound() {
+        #expect(PluginFindings.others(own: "1", nodes: []) == nil)
+        #expect(PluginFindings.others(own: "1", nodes: [("a", "1"), ("b", "1")])?.grade == .good)
+        let mixed = PluginFindings.others(own: "1", nodes: [("a", "1"), ("b", "2")])
+        #expect(mixed?.grade == .warning && mixed?.sentence.contains("steps on b load another") == true)
+        #expect(mixed?.mend?.contains("fallow-slurm") == true)
+    }
+
     @Test func roomThatEndsIsFound() {
         #expect(MachineFindings.room("/var/lib/fallow", of: "x", free: .gibibytes(5)).grade == .good)
         #expect(MachineFindings.room("/var/lib/fallow", of: "x", free: .mebibytes(500)).grade == .warning)
