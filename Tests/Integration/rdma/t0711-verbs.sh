@@ -23,7 +23,7 @@ proves "and the login machine's agent its own" within 60 uses login "$client_dev
 proves 'the node offers its two cores' within 30 node_is node0 "node['offer']['cores'] == 2"
 
 # The guest reads the programs from its host, slowly: the first executor may take longer than an agent waits for one.
-first_call() { timeout 60 "$work/bin/as" "$user" fallow invoke "$library" echo --wait 30; }
+first_call() { timeout --kill-after=5 60 "$work/bin/as" "$user" fallow invoke "$library" echo --wait 30; }
 proves 'a first call comes through' within 120 first_call
 
 # Payloads, and proof of the way they went.
@@ -32,7 +32,7 @@ echoed() {
 	local before after
 	head -c 300000 /dev/urandom >"$work/payload" && chmod 644 "$work/payload"
 	before="$(received "$executor_device") $(received "$client_device")"
-	timeout 120 "$work/bin/as" "$user" fallow invoke "$library" echo --input "$work/payload" --output "$work/scratch/reply" \
+	timeout --kill-after=5 120 "$work/bin/as" "$user" fallow invoke "$library" echo --input "$work/payload" --output "$work/scratch/reply" \
 		--repeat 3 --wait 60 --json >"$work/json" || return 1
 	after="$(received "$executor_device") $(received "$client_device")"
 	cat "$work/json"
@@ -48,7 +48,7 @@ PYTHON
 }
 proves '300,000 random bytes come back as they went, and the client and both devices say that it was over verbs' echoed
 many_whole() {
-	timeout 200 "$work/bin/as" "$user" "$work/bin/many" "$library" 2000 remote >"$work/many" 2>&1 || { cat "$work/many"; return 1; }
+	timeout --kill-after=5 200 "$work/bin/as" "$user" "$work/bin/many" "$library" 2000 remote >"$work/many" 2>&1 || { cat "$work/many"; return 1; }
 	grep -q 'invocations 2000' "$work/many"
 }
 proves '2,000 invocations, 8 in flight, then payloads of up to 8 MiB: every byte is what it has to be' many_whole
@@ -59,7 +59,7 @@ sorted() {
 	awk 'BEGIN { srand(7); for (i = 0; i < 300000; i++) printf "%010d %d\n", rand() * 1e10, i }' >"$work/scratch/lines"
 	chmod 644 "$work/scratch/lines"
 	before="$(received "$executor_device") $(received "$client_device")"
-	timeout 200 "$work/bin/as" "$user" fallow run --remote-mem=64M --local-mem=8M -- \
+	timeout --kill-after=5 200 "$work/bin/as" "$user" fallow run --remote-mem=64M --local-mem=8M -- \
 		sort -S 32M --parallel=1 "$work/scratch/lines" >"$work/sorted" || return 1
 	after="$(received "$executor_device") $(received "$client_device")"
 	sort "$work/scratch/lines" | cmp - "$work/sorted" || return 1
@@ -95,7 +95,7 @@ reason_is() { # NAME REASON
 	id=$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/hold.$1")
 	is_true "[l['reason'] for l in data if l['leaseID'] == '$id'] == ['$2']" leases --ended
 }
-finds_nobody() { timeout 200 "$work/bin/as" "$user" srun --mem=100 "$@" "$work/bin/witness" "$beats"; } # OPTIONS of srun
+finds_nobody() { timeout --kill-after=5 200 "$work/bin/as" "$user" srun --mem=100 "$@" "$work/bin/witness" "$beats"; } # OPTIONS of srun
 no_job_is_there() { [ -z "$(squeue -h)" ]; }
 cores_are_back() { within 60 node_is node0 "node['offer']['cores'] == 2"; }
 
