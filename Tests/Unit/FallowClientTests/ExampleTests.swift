@@ -16,8 +16,7 @@ import Testing
     }()
 
     private static func run(_ program: String, _ arguments: [String], output: String? = nil) -> Int32 {
-        let status = try? ChildProcess.run([program] + arguments, output: output, withErrors: false)
-        return status.flatMap { $0 } ?? -1
+        (try? ChildProcess.run([program] + arguments, output: output, withErrors: false)) ?? -1
     }
 
     private func withLease(_ library: String, largest: Int, _ body: (Lease) throws -> Void) throws {
