@@ -1,5 +1,6 @@
 /* arena.c: which blocks of the arena are in use, and where each lives. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -44,7 +45,8 @@ int preload_arena_open(struct fallow_pager *pager, const struct fallow_source *d
 	if (store->place == NULL || store->written == NULL || store->expelled == NULL || table.free_places == NULL ||
 	    table.heap_blocks == NULL || table.pages_used == NULL)
 		return ENOMEM;
-	memset(store->place, 0xff, store->block_count * sizeof store->place[0]);
+	for (uint32_t i = 0; i < store->block_count; i++)
+		atomic_init(&store->place[i], NO_PLACE);
 	for (uint32_t i = 0; i < table.place_count; i++)
 		table.free_places[i] = table.place_count - 1 - i;
 	preload_store_open(store);
@@ -87,7 +89,7 @@ static int discard(uint32_t first, uint32_t count)
 
 static bool is_free(uint32_t block)
 {
-	return preload_store.place[block] == NO_PLACE;
+	return atomic_load(&preload_store.place[block]) == NO_PLACE;
 }
 
 /* Where `count` free blocks lie side by side; UINT32_MAX: nowhere. */
@@ -112,9 +114,9 @@ static void use(uint32_t first, uint32_t count)
 {
 	size_t pages = pages_a_block();
 	for (uint32_t block = first; block < first + count; block++) {
-		preload_store.place[block] = table.free_places[--table.free_count];
-		atomic_store(&preload_store.expelled[block], 0);
 		preload_store_forget(&preload_store, block, 0, (uint32_t)pages);
+		atomic_store(&preload_store.expelled[block], 0);
+		atomic_store(&preload_store.place[block], table.free_places[--table.free_count]);
 		for (uint64_t page = (uint64_t)block * pages; page < (uint64_t)(block + 1) * pages; page++)
 			table.pages_used[page / 64] |= 1ull << (page % 64);
 	}
@@ -134,8 +136,7 @@ static void give_back(uint32_t first, uint32_t count)
 			table.pages_used[page / 64] &= ~(1ull << (page % 64));
 		/* A block that the kernel still works on is lost to later allocations, and to nothing else. */
 		if (error == 0 && !is_free(block)) {
-			table.free_places[table.free_count++] = preload_store.place[block];
-			preload_store.place[block] = NO_PLACE;
+			table.free_places[table.free_count++] = atomic_exchange(&preload_store.place[block], NO_PLACE);
 		}
 	}
 }
@@ -173,16 +174,22 @@ bool preload_arena_free(void *pointer)
 	return true;
 }
 
-/* Moves blocks by moving their places: what is changed is stored, and read again where it is now. */
+static void swap_places(uint32_t from, uint32_t to, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t place = atomic_load(&preload_store.place[to + i]);
+		atomic_store(&preload_store.place[to + i], atomic_exchange(&preload_store.place[from + i], place));
+	}
+}
+
+/* Moves blocks by moving their places: what is changed is stored, and read again where it is now. What was read ahead of the new blocks
+ * before they had their places is dropped after they have them, not before. */
 static bool move_blocks(uint32_t from, uint32_t to, uint32_t count)
 {
 	size_t pages = pages_a_block();
-	if (fallow_region_flush(preload_arena.region) != 0 || discard(from, count) != 0 || discard(to, count) != 0)
+	if (fallow_region_flush(preload_arena.region) != 0)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t place = preload_store.place[to + i];
-		preload_store.place[to + i] = preload_store.place[from + i];
-		preload_store.place[from + i] = place;
 		atomic_store(&preload_store.expelled[to + i], atomic_load(&preload_store.expelled[from + i]));
 		for (size_t page = 0; page < pages; page++) {
 			uint64_t old = (uint64_t)(from + i) * pages + page, new = (uint64_t)(to + i) * pages + page;
@@ -190,7 +197,16 @@ static bool move_blocks(uint32_t from, uint32_t to, uint32_t count)
 				atomic_fetch_or(&preload_store.written[new / 64], 1ull << (new % 64));
 		}
 	}
-	return true;
+	swap_places(from, to, count);
+	if (discard(to, count) == 0)
+		return true;
+	/* Back as it was; and what was read ahead of the old blocks meanwhile goes. */
+	swap_places(from, to, count);
+	if (discard(from, count) != 0) {
+		preload_say("remote memory could not be moved, and where it is now is not known");
+		abort();
+	}
+	return false;
 }
 
 void *preload_arena_resize(void *pointer, size_t old_bytes, size_t bytes, bool may_move, bool is_heap)
@@ -257,6 +273,8 @@ int preload_arena_clear(uintptr_t start, size_t length)
 	int error = discard(first, count);
 	for (uint32_t i = 0; error == 0 && i < count; i++)
 		preload_store_forget(&preload_store, first + i, 0, (uint32_t)(bytes / page_bytes));
+	/* Between the two it may have been read ahead, as it was. */
+	error = error == 0 ? discard(first, count) : error;
 	memset((void *)whole_end, 0, end - whole_end);
 	return error;
 }

@@ -86,7 +86,7 @@ struct store {
 	int scratch;                     /* -1: none */
 	size_t block_bytes, page_bytes;
 	uint32_t block_count;            /* of the arena */
-	uint32_t *place;                 /* of each block of the arena, in blocks of the donors' memory */
+	_Atomic uint32_t *place;         /* of each block of the arena, in blocks of the donors' memory; set last, for reading ahead looks here */
 	_Atomic uint64_t *written;       /* a bit a page: it was stored since it was allocated; others are zero */
 	_Atomic uint8_t *expelled;       /* a byte a block: the donors' copy does not count any more */
 	_Atomic uint64_t lost_blocks, scratch_reads;

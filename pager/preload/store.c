@@ -31,10 +31,12 @@ void preload_store_forget(struct store *store, uint32_t block, uint32_t first_pa
 		atomic_fetch_and_explicit(&store->written[page / 64], ~(1ull << (page % 64)), memory_order_relaxed);
 }
 
-static uint64_t place_of(const struct store *store, const struct fallow_extent *extent)
+/* Where an extent of the arena lies in the donors' memory. False: its block was freed, or never allocated. */
+static bool find_place(const struct store *store, const struct fallow_extent *extent, uint64_t *offset)
 {
-	return (uint64_t)store->place[extent->offset / store->block_bytes] * store->block_bytes +
-	       extent->offset % store->block_bytes;
+	uint32_t place = atomic_load_explicit(&store->place[extent->offset / store->block_bytes], memory_order_acquire);
+	*offset = (uint64_t)place * store->block_bytes + extent->offset % store->block_bytes;
+	return place != NO_PLACE;
 }
 
 static int scratch_transfer(const struct store *store, uint64_t offset, char *buffer, size_t length, bool is_write)
@@ -96,16 +98,16 @@ static int read_some(struct store *store, struct fallow_extent *extents, size_t 
 	for (size_t i = 0; i < count; i++) {
 		struct fallow_extent *extent = &extents[i];
 		uint32_t block = (uint32_t)(extent->offset / store->block_bytes);
-		uint64_t page = extent->offset / store->page_bytes;
-		if (store->place[block] == NO_PLACE)
-			extent->error = EFAULT; /* freed, or never allocated */
+		uint64_t page = extent->offset / store->page_bytes, place;
+		if (!find_place(store, extent, &place))
+			extent->error = EFAULT;
 		else if (!any_written(store, page, page + extent->length / store->page_bytes))
 			memset(extent->buffer, 0, extent->length);
 		else {
 			bool is_expelled = atomic_load(&store->expelled[block]) != 0;
 			size_t at = is_expelled ? --end : asks++;
 			asked[at] = *extent;
-			asked[at].offset = place_of(store, extent);
+			asked[at].offset = place;
 			asked[at].error = is_expelled ? EOWNERDEAD : 0;
 			which[at] = (uint32_t)i;
 		}
@@ -132,17 +134,18 @@ static int read_some(struct store *store, struct fallow_extent *extents, size_t 
 static int write_some(struct store *store, struct fallow_extent *extents, size_t count)
 {
 	struct fallow_extent copies[BATCH];
+	uint64_t places[BATCH];
 	uint32_t which[BATCH];
 	size_t asks = 0;
 	int first_error = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct fallow_extent *extent = &extents[i];
 		uint32_t block = (uint32_t)(extent->offset / store->block_bytes);
-		extent->error = store->place[block] == NO_PLACE ? EFAULT : 0;
+		extent->error = find_place(store, extent, &places[i]) ? 0 : EFAULT;
 		if (extent->error != 0 || atomic_load(&store->expelled[block]))
 			continue;
 		copies[asks] = *extent;
-		copies[asks].offset = place_of(store, extent);
+		copies[asks].offset = places[i];
 		which[asks++] = (uint32_t)i;
 	}
 	with_donors(store, copies, asks, true);
@@ -157,7 +160,7 @@ static int write_some(struct store *store, struct fallow_extent *extents, size_t
 		struct fallow_extent *extent = &extents[i];
 		uint64_t page = extent->offset / store->page_bytes;
 		if (extent->error == 0 && store->scratch >= 0)
-			extent->error = scratch_transfer(store, place_of(store, extent), extent->buffer, extent->length, true);
+			extent->error = scratch_transfer(store, places[i], extent->buffer, extent->length, true);
 		if (extent->error == 0)
 			note_written(store, page, page + extent->length / store->page_bytes);
 		first_error = first_error != 0 ? first_error : extent->error;

@@ -80,6 +80,7 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 	uint32_t now = 0, later = 0;
 	size_t count = 1;
 	loads[0].block = &region->blocks[index];
+	loads[0].is_touched = true;
 	if (!fallow_room_take(pager, &loads[0].slot)) {
 		if (!pager->is_sigbus)
 			note_starved(loads[0].block);
@@ -98,6 +99,7 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 			pager->room_is_scarce = true;
 			break;
 		}
+		loads[count].is_touched = false;
 		loads[count++].block = block;
 	}
 	for (size_t i = 0; i < count; i++)

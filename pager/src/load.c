@@ -19,7 +19,10 @@ static void settle(struct load *load, int error, bool changed)
 	} else {
 		fallow_room_give(pager, load->slot);
 		pager->statistics.read_failures++;
-		fallow_poison(block, error);
+		if (load->is_touched)
+			fallow_poison(block, error);
+		else
+			block->state = ABSENT;
 	}
 }
 

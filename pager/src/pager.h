@@ -207,6 +207,7 @@ void fallow_fault_starve(struct block *block);
 /* load.c */
 struct load {
 	struct block *block;
+	bool is_touched; /* else it is read ahead: a failure is nobody's, and found again by who touches the block */
 	uint16_t slot;
 	char *buffer;
 };

@@ -49,6 +49,7 @@ static bool grant_wish(struct fallow_pager *pager)
 				break;
 			}
 			block->state = LOADING;
+			loads[count].is_touched = false;
 			loads[count++].block = block;
 		}
 		wish->first++;

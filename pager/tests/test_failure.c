@@ -32,6 +32,13 @@ static bool load(volatile uint64_t *word, uint64_t *value)
 	return true;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void failing_calls(const struct configuration *configuration)
 {
 	struct setup setup;
@@ -83,11 +90,37 @@ static void bad_range(const struct configuration *configuration)
 	tear_down(&setup);
 }
 
-static uint64_t now_ms(void)
+/* Blocks that were bad while they were read ahead, and that nobody had touched, are good when somebody does: so the arena's are, which
+ * has none behind its last allocation until the next one. */
+static void bad_only_ahead(const struct configuration *configuration)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	struct setup setup;
+	struct fallow_failure failure;
+	struct fallow_pager_statistics statistics;
+	uint64_t value = 0;
+	size_t wrong = 0, failed = 0;
+	catch_sigbus();
+	set_up(&setup, configuration, 4096, 128, 512);
+	setup.faulty.bad_begin = 300 * 4096;
+	setup.faulty.bad_end = 512 * 4096;
+	for (size_t i = 0; i < 300 * 512; i += 512)
+		wrong += !load(&setup.words[i], &value) || value != word_at(i);
+	for (uint64_t until = now_ms() + 5000; now_ms() < until;) {
+		fallow_pager_get_statistics(setup.pager, &statistics);
+		if (statistics.read_failures > 0)
+			break;
+		usleep(1000);
+	}
+	CHECK(statistics.read_failures > 0, "nothing was read ahead");
+	CHECK(fallow_region_failures(setup.region, &failure, 1) == 0);
+	setup.faulty.bad_end = setup.faulty.bad_begin;
+	for (size_t i = 300 * 512; i < setup.count; i += 512)
+		if (!load(&setup.words[i], &value))
+			failed++;
+		else
+			wrong += value != word_at(i);
+	CHECK(failed == 0 && wrong == 0, "%zu failed, %zu wrong", failed, wrong);
+	tear_down(&setup);
 }
 
 static void touch_first(void *argument)
@@ -221,6 +254,7 @@ static void failing_writes(const struct configuration *configuration)
 const struct test failure_tests[] = {
 	{"failure: calls that fail poison their block, until it is tried again", failing_calls, false},
 	{"failure: a bad range within what is read ahead", bad_range, false},
+	{"failure: read ahead and not touched, it is nobody's", bad_only_ahead, false},
 	{"failure: a source that takes its time", slow_source, false},
 	{"failure: a donor's file is truncated", truncated, false},
 	{"failure: a donor's file is punched", punched, false},
