@@ -19,14 +19,22 @@ extension History {
 
     /// The jobs of a report that left most unused, and where single nodes or one job are asked for, their sums.
     static func addJobs(_ report: inout CapacityReport, _ query: ReportQuery, _ db: Database) throws {
-        let ids = try candidates(query, db)
+        let ids: [Int64]
+        if let job = query.job {
+            ids = try runs(of: job, query, db)
+        } else if !query.nodes.isEmpty {
+            ids = try mostUnusedOnNodes(query, &report.jobTotal, db)
+        } else {
+            ids = try mostUnused(query, db)
+        }
+        let select = try db.cachedStatement(
+            sql: JobRow.select + " WHERE r.job = ? ORDER BY r.first_seen_at, n.name")
         var jobs: [JobUse] = []
         for id in ids {
-            let rows = try Row.fetchAll(
-                db, sql: JobRow.select + " WHERE r.job = ? ORDER BY r.first_seen_at, n.name", arguments: [id])
+            let rows = try Row.fetchAll(select, arguments: [id])
             if let job = JobUse(rows.map { ($0["node"], JobRow($0)) }) { jobs.append(job) }
         }
-        if query.job != nil || !query.nodes.isEmpty {
+        if query.job != nil {
             for job in jobs {
                 report.jobTotal.heldCoreSeconds += job.heldCoreSeconds
                 report.jobTotal.usedCoreSeconds += job.usedCoreSeconds
@@ -40,15 +48,67 @@ extension History {
             jobs.sorted { ($1.left, $0.facts.jobID) < ($0.left, $1.facts.jobID) }.prefix(query.jobLimit))
     }
 
+    /// A job, or the jobs of an array, where they may be shown.
+    private static func runs(of job: JobID, _ query: ReportQuery, _ db: Database) throws -> [Int64] {
+        try Int64.fetchAll(
+            db,
+            sql: "SELECT DISTINCT job FROM job_runs WHERE (job = ?1 OR array_job = ?1) AND (?2 IS NULL OR user = ?2)",
+            arguments: [Int64(job.number), query.shownUser.map { Int64($0.number) }])
+    }
+
     /// Jobs that were seen last in the report's time, and that left most unused.
-    private static func candidates(_ query: ReportQuery, _ db: Database) throws -> [Int64] {
-        if let job = query.job {
-            return try Int64.fetchAll(
-                db,
-                sql: """
-                    SELECT DISTINCT job FROM job_runs WHERE (job = ?1 OR array_job = ?1) AND (?2 IS NULL OR user = ?2)
-                    """, arguments: [Int64(job.number), query.shownUser.map { Int64($0.number) }])
+    private static func mostUnused(_ query: ReportQuery, _ db: Database) throws -> [Int64] {
+        let (condition, arguments) = owners(query)
+        // A job has a row on each of its nodes: more rows than jobs are taken, day by day, so that the index gives the order.
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT job, unused FROM job_runs WHERE day = ?\(condition) AND last_seen_at >= ?
+                  AND last_seen_at <= ? ORDER BY unused DESC LIMIT ?
+                """)
+        var best: [Int64: Int64] = [:]
+        for day in days(query) {
+            let rows = try Row.fetchCursor(
+                statement,
+                arguments: [day] + arguments + times(query) + [max(2_000, query.jobLimit * 4)])
+            while let row = try rows.next() { best[row[0], default: 0] += row[1] }
         }
+        return first(best, query)
+    }
+
+    /// The same of single nodes. All their rows are read, so that the sums are of every job on them, listed or not.
+    private static func mostUnusedOnNodes(
+        _ query: ReportQuery, _ total: inout CapacityReport.JobTotal, _ db: Database
+    ) throws -> [Int64] {
+        let (condition, arguments) = owners(query)
+        // Left to itself SQLite reads the days of all nodes, for their order, which is not wanted here.
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT job, unused, held_core_s, used_core_s, lent_core_s, held_byte_s, used_byte_s, lent_byte_s
+                FROM job_runs INDEXED BY job_runs_node
+                WHERE node = (SELECT id FROM nodes WHERE name = ?) AND day >= ? AND day <= ?\(condition)
+                  AND last_seen_at >= ? AND last_seen_at <= ?
+                """)
+        let days = days(query)
+        var best: [Int64: Int64] = [:]
+        for node in Set(query.nodes) {
+            let rows = try Row.fetchCursor(
+                statement,
+                arguments: [node.text, days.lowerBound, days.upperBound] + arguments + times(query))
+            while let row = try rows.next() {
+                best[row[0], default: 0] += row[1]
+                total.heldCoreSeconds += row[2]
+                total.usedCoreSeconds += row[3]
+                total.lentCoreSeconds += row[4]
+                total.heldByteSeconds += row[5]
+                total.usedByteSeconds += row[6]
+                total.lentByteSeconds += row[7]
+            }
+        }
+        return first(best, query)
+    }
+
+    /// Whose jobs are asked for, as a condition on `job_runs`.
+    private static func owners(_ query: ReportQuery) -> (condition: String, arguments: StatementArguments) {
         var condition = ""
         var arguments: StatementArguments = []
         if let user = query.shownUser {
@@ -60,29 +120,19 @@ extension History {
             condition += " AND \(column) = (SELECT id FROM words WHERE word = ?)"
             arguments += [word]
         }
-        if !query.nodes.isEmpty {
-            condition +=
-                " AND node IN (SELECT id FROM nodes WHERE name IN ("
-                + query.nodes.map { _ in "?" }.joined(separator: ",") + "))"
-            arguments += StatementArguments(query.nodes.map(\.text))
-        }
-        // A job has a row on each of its nodes: more rows than jobs are taken, day by day, so that the index gives the order.
-        let days = JobRow.day(query.since)...max(JobRow.day(query.since), JobRow.day(query.until))
-        var best: [Int64: Int64] = [:]
-        for day in days {
-            let rows = try Row.fetchCursor(
-                db,
-                sql: """
-                    SELECT job, unused FROM job_runs WHERE day = ?\(condition) AND last_seen_at >= ?
-                      AND last_seen_at <= ? ORDER BY unused DESC LIMIT ?
-                    """,
-                arguments: [day] + arguments + [
-                    query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch,
-                    max(2_000, query.jobLimit * 4),
-                ])
-            while let row = try rows.next() { best[row[0], default: 0] += row[1] }
-        }
-        return best.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(query.jobLimit).map(\.key)
+        return (condition, arguments)
+    }
+
+    private static func days(_ query: ReportQuery) -> ClosedRange<Int64> {
+        JobRow.day(query.since)...max(JobRow.day(query.since), JobRow.day(query.until))
+    }
+
+    private static func times(_ query: ReportQuery) -> StatementArguments {
+        [query.since.nanosecondsSinceEpoch, query.until.nanosecondsSinceEpoch]
+    }
+
+    private static func first(_ best: [Int64: Int64], _ query: ReportQuery) -> [Int64] {
+        best.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(query.jobLimit).map(\.key)
     }
 }
 

@@ -93,6 +93,14 @@ private func query(_ from: Double = -20, _ to: Double = 7200, _ change: (inout R
             #expect(user.total == nil && user.jobTotal.usedCoreSeconds == 480)
             let node = try history.capacityReport(query { $0.nodes = [NodeName("n1")] })
             #expect(node.total?.usedCoreSeconds == 240 && node.jobs.count == 1)
+            #expect(node.jobTotal.usedCoreSeconds == 240)
+            // The sums are of every job on the node, listed or not.
+            let one = try history.capacityReport(
+                query {
+                    $0.nodes = [NodeName("n2")]
+                    $0.jobLimit = 1
+                })
+            #expect(one.jobs.count == 1 && one.jobTotal.usedCoreSeconds == 480)
             #expect(try history.capacityReport(query { $0.job = JobID(9) }).jobs.map(\.facts.jobID.number) == [2])
             #expect(try history.capacityReport(query { $0.job = JobID(1) }).jobTotal.usedCoreSeconds == 480)
             #expect(try history.capacityReport(query { $0.partition = "none" }).nodeCount == 0)
