@@ -145,6 +145,7 @@ extension ClusterLease {
         self.init(
             leaseID: row.leaseID, kind: row.kind, requestID: row.requestID, user: row.user, node: row.node,
             clientNode: row.clientNode, cpus: row.cpus, memory: row.memory, libraryName: row.libraryName,
-            grantedAt: row.grantedAt, termEnds: row.termEnds, phase: .granted(obeyBefore: row.grantedAt))
+            grantedAt: row.grantedAt, termEnds: row.termEnds,
+            phase: row.startedAt == nil ? .granted(obeyBefore: row.grantedAt) : .running)
     }
 }

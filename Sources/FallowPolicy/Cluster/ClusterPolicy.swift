@@ -9,6 +9,8 @@ public struct ClusterPolicy: Sendable {
     var nodes: [NodeName: ClusterNode] = [:]
     var slurmNodes: [NodeName: SlurmNodeView]?
     var plannedStarts: [NodeName: Timestamp] = [:]
+    /// When leases were taken up from the ledger, while nodes of theirs may still report again.
+    private var restoredAt: Timestamp?
     /// Leases that run or may still begin to.
     public internal(set) var leases: [LeaseID: ClusterLease] = [:]
     /// Why leases ended, so that a node that still reports one is told to end it.
@@ -29,10 +31,14 @@ public struct ClusterPolicy: Sendable {
         answered = RecentMap(limit: limits.remembered)
     }
 
-    /// Takes up leases that the ledger holds open, after a restart: their capacity stays reserved until their nodes report.
+    /// Takes up leases that the ledger holds open, after a restart.
+    ///
+    /// One that never ran keeps its capacity reserved for as long as its grant may still be obeyed; one that did run ends
+    /// with its node's first report that does not show it, for its end may be what the ledger missed.
     public mutating func restore(_ open: [ClusterLease], now: Timestamp) {
+        restoredAt = now
         for var lease in open where leases[lease.leaseID] == nil {
-            lease.phase = .granted(obeyBefore: now + limits.obeyWithin)
+            if lease.phase != .running { lease.phase = .granted(obeyBefore: lease.grantedAt + limits.obeyWithin) }
             leases[lease.leaseID] = lease
         }
     }
@@ -155,8 +161,9 @@ public struct ClusterPolicy: Sendable {
             }
         }
         // Leases restored from the ledger, of nodes that never reported again.
-        for lease in leases.values.filter({ nodes[$0.node] == nil }).sorted(by: order) {
-            if case .granted(let obeyBefore) = lease.phase, now > obeyBefore + limits.silentAfter {
+        if let restoredAt, now - restoredAt > limits.obeyWithin + limits.silentAfter {
+            self.restoredAt = nil
+            for lease in leases.values.filter({ nodes[$0.node] == nil }).sorted(by: order) {
                 directives.append(end(lease, now, .agentGone, "the node never reported again"))
             }
         }

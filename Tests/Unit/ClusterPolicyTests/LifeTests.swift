@@ -161,6 +161,33 @@ import Testing
         #expect(lonely.onTime(t0 + .seconds(60)).count == 1)
     }
 
+    /// The co-scheduler was killed between a node's word that a lease is over and the ledger's line of it.
+    @Test func aLeaseWhoseEndTheLedgerMissedEndsWithTheFirstReport() throws {
+        var before = threeNodes()
+        let grant = try before.grant(request(7, from: "login", cpus: 3, node: "node0"))
+        let granted = Array(before.leases.values)
+        var started = granted
+        started[0].phase = .running
+        var policy = ClusterPolicy(limits: ClusterLimits())
+        policy.restore(started, now: t0 + .seconds(10))
+        let directives = policy.onReport(
+            report("node0", sequence: 3, at: t0 + .seconds(10), offer: offer(6)), now: t0 + .seconds(10))
+        guard case .ended(let lease, _, let reason, _)? = directives.first, directives.count == 1 else {
+            Issue.record("not ended: \(directives)")
+            return
+        }
+        #expect(lease.leaseID == grant.leaseID)
+        #expect(reason == .agentGone)
+        #expect(policy.available(on: NodeName("node0"), now: t0 + .seconds(10)).cores == 6)
+        // One that never ran may still begin to, as long after its grant as it might without the restart.
+        var waiting = ClusterPolicy(limits: ClusterLimits())
+        waiting.restore(granted, now: t0 + .seconds(25))
+        let early = report("node0", sequence: 3, at: t0 + .seconds(26), offer: offer(6))
+        #expect(waiting.onReport(early, now: early.at).isEmpty)
+        let late = report("node0", sequence: 4, at: t0 + .seconds(31), offer: offer(6))
+        #expect(waiting.onReport(late, now: late.at).count == 1)
+    }
+
     @Test func anotherNodesOrUsersLeaseIsNotBelieved() throws {
         var policy = threeNodes()
         let grant = try policy.grant(request(1))
