@@ -21,7 +21,6 @@ let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
-let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -69,9 +68,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -110,7 +108,7 @@ let package = Package(
         testableRoom("FallowLogging", [log]),
         room("FallowHost", ["FallowModel", "CLinux", log]),
         room("FallowTenant", ["FallowModel", "FallowWire", "FallowLocal", "CLinux"]),
-        testableRoom("FallowConfiguration", ["FallowModel", "FallowLogging", configuration, yams]),
+        testableRoom("FallowConfiguration", ["FallowModel", "FallowLogging", yams]),
         testableRoom("FallowSlurm", ["FallowModel", "FallowWire", "CSlurm"]),
         testableRoom("FallowHistory", ["FallowModel", "FallowReporting", "FallowWire", grdb]),
         testableRoom(

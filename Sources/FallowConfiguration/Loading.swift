@@ -1,4 +1,3 @@
-internal import Configuration
 internal import Yams
 
 #if canImport(FoundationEssentials)
@@ -83,10 +82,8 @@ public struct LoadedSettings: Sendable {
     }
 
     private mutating func apply(environment: [String: String]) throws(ConfigurationError) {
-        let provider = EnvironmentVariablesProvider(environmentVariables: environment)
-        let reader = ConfigReader(provider: provider)
         for key in ConfigurationKey.all {
-            guard let text = reader.string(forKey: ConfigKey("fallow." + key.name)) else { continue }
+            guard let text = environment[key.environmentVariable] else { continue }
             try set(key.name, text, isList: false, origin: key.environmentVariable, place: key.environmentVariable)
         }
     }

@@ -1,5 +1,6 @@
 public import FallowModel
 public import FallowWire
+internal import Foundation
 public import Hummingbird
 internal import NIOCore
 

@@ -2,14 +2,9 @@ internal import FallowControl
 internal import FallowModel
 internal import FallowReporting
 internal import FallowWire
+internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
-
-#if canImport(FoundationEssentials)
-    internal import FoundationEssentials
-#else
-    internal import Foundation
-#endif
 
 extension WebPages {
     /// More nodes than this share rows of the heat map.
