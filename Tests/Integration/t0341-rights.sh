@@ -27,7 +27,11 @@ proves 'another user cannot prolong it' \
 proves 'the same user over another connection cannot release it either' \
 	answers '"error"' as "$user" python3 "$here/programs/talk.py" "$(client_socket node0)" "{\"id\":1,\"kind\":\"release\",\"leaseID\":\"$lease\"}"
 # The connects themselves, with wrong secrets among them, are the conformance suite's subject.
-nobody_listens() { [ -n "$(lease_pids node1)" ] && [ -z "$(python3 "$here/programs/listeners.py" fallow-executor)" ]; }
+nobody_listens() {
+	local pids
+	mapfile -t pids < <(lease_pids node1)
+	[ ${#pids[@]} -gt 0 ] && [ -z "$(python3 "$here/programs/listeners.py" "${pids[@]}")" ]
+}
 proves 'once its workers are connected the executor listens no more' nobody_listens
 proves 'the lease is held as before' still_held
 
