@@ -6,6 +6,8 @@
 #   agent_up NODE MODE, agent_down NODE                     a fake agent behind RUNTIME.NODE/report.sock
 #   prove "sentence" command...                             one line per claim; a false one fails the script at its end
 
+# Debian's own programs first: what python3 is elsewhere may take five times as long to start.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 PROVEN=0 BROKEN=0

@@ -9,6 +9,8 @@
 #   finish                                      the last line of every script
 set -uo pipefail
 umask 022
+# Debian's own programs first: what python3 is elsewhere may take five times as long to start.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/../.." && pwd)
@@ -91,11 +93,16 @@ finish() {
 as() { "$work/bin/as" "$@"; } # USER COMMAND...; in the background say "$work/bin/as", so that $! is the command itself
 
 within() { # SECONDS COMMAND...
-	local deadline=$((${EPOCHREALTIME/./} + $(microseconds "$1")))
+	local began=${EPOCHREALTIME/./} took pause deadline
+	deadline=$((began + $(microseconds "$1")))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "${EPOCHREALTIME/./}" -lt "$deadline" ] || { "$@"; return; }
-		sleep 0.02
+		# A pause as long as the look, so that waiting leaves the machine to what is waited for.
+		took=$((${EPOCHREALTIME/./} - began))
+		printf -v pause '0.%06d' $((took < 20000 ? 20000 : took > 500000 ? 500000 : took))
+		sleep "$pause"
+		began=${EPOCHREALTIME/./}
 	done
 }
 
