@@ -23,7 +23,7 @@ SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-tests plugin pager examples test test-unit test-plugin test-pager test-integration test-rdma test-packages test-systemd demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
+.PHONY: help deps build build-tests plugin pager examples test test-unit test-faults test-plugin test-pager test-integration test-rdma test-packages test-systemd demo bench bench-rdma gate screenshots install install-tree uninstall deb rpm \
 	format lint docs clean
 
 help: ## list the targets
@@ -53,7 +53,7 @@ pager: $(STAMPS)/deps ## build libfallow-pager and libfallow-preload alone
 examples: build ## build the example programs and functions
 
 # The tests come out of the same build as the programs.
-build-tests test-unit test-rdma: SWIFT_FLAGS += --build-tests
+build-tests test-unit test-faults test-rdma: SWIFT_FLAGS += --build-tests
 build-tests: build
 
 # Builds by `make build-tests`, with the tests in C beside it.
@@ -62,6 +62,9 @@ test: $(STAMPS)/deps plugin pager ## all tests: units, the plugin's in C, integr
 
 test-unit: build ## the unit tests and the transports' conformance suite
 	@Tests/run unit
+
+test-faults: build ## 1,000 seeded faults of donors under remote memory
+	@Tests/run faults
 
 test-plugin: plugin ## the plugin's tests in C
 	@Tests/run plugin
