@@ -81,6 +81,10 @@ public struct ClusterPolicy: Sendable {
         }
         for lease in leases.values.filter({ $0.node == name && !running.contains($0.leaseID) }).sorted(by: order) {
             switch lease.phase {
+            case .granted where lease.clientNode == name && lease.grantedAt < report.instanceStartedAt:
+                // The agent that asked for it is gone, and with it whoever would have brought it to this one.
+                directives.append(
+                    end(lease, now, lease.endRequested ?? .agentGone, "the agent ended before it opened it"))
             case .granted(let obeyBefore):
                 // The node obeys by its own clock: once that has passed `obeyBefore`, the lease will never be.
                 if report.at > obeyBefore {

@@ -188,6 +188,21 @@ import Testing
         #expect(waiting.onReport(late, now: late.at).count == 1)
     }
 
+    /// The agent asked for a lease on its own node, and was killed before it opened it.
+    @Test func whatAnEndedAgentHadAskedForItsOwnNodeIsFreeAtOnce() throws {
+        var policy = threeNodes()
+        let own = try policy.grant(request(1, from: "node0", cpus: 2, node: "node0"))
+        let others = try policy.grant(request(2, from: "login", cpus: 1, node: "node0"))
+        let started = t0 + .seconds(1)
+        let directives = policy.onReport(
+            report("node0", instance: 2, sequence: 1, at: started, offer: offer(6), startedAt: started), now: started)
+        #expect(directives.count == 1)
+        #expect(policy.leases[own.leaseID] == nil)
+        // Another node's agent may still bring its grant.
+        #expect(policy.leases[others.leaseID] != nil)
+        #expect(policy.available(on: NodeName("node0"), now: started).cores == 5)
+    }
+
     @Test func anotherNodesOrUsersLeaseIsNotBelieved() throws {
         var policy = threeNodes()
         let grant = try policy.grant(request(1))

@@ -23,13 +23,13 @@ extension TransportTests {
                     #expect(try borrower.get(1 << 20, at: 0, mode) == bytes)
                     let clock = ContinuousClock()
                     nonisolated(unsafe) var gone: ContinuousClock.Instant?
+                    let start = clock.now
                     let killer = PeerThread { [fault] in
                         usleep(30_000)
                         if fault == .revoked { try? donor.revoke() } else { try? donor.die() }
                         gone = clock.now
                     }
                     var lost: TransportError?
-                    let start = clock.now
                     while lost == nil, clock.now - start < .seconds(5) {
                         do {
                             // Whatever is read without an error is what was written.
