@@ -135,9 +135,8 @@ static void give_back(uint32_t first, uint32_t count)
 		for (uint64_t page = (uint64_t)block * pages; page < (uint64_t)(block + 1) * pages; page++)
 			table.pages_used[page / 64] &= ~(1ull << (page % 64));
 		/* A block that the kernel still works on is lost to later allocations, and to nothing else. */
-		if (error == 0 && !is_free(block)) {
+		if (error == 0 && !is_free(block))
 			table.free_places[table.free_count++] = atomic_exchange(&preload_store.place[block], NO_PLACE);
-		}
 	}
 }
 

@@ -68,21 +68,27 @@ static void failing_calls(const struct configuration *configuration)
 	tear_down(&setup);
 }
 
+/* Reads the first word of each block from `first` to before `end`; counts those that could not be read, and those that were wrong. */
+static void look(const struct setup *setup, size_t first, size_t end, size_t *failed, size_t *wrong)
+{
+	uint64_t value = 0;
+	for (size_t block = first; block < end; block++)
+		if (!load(&setup->words[block * 512], &value))
+			++*failed;
+		else
+			*wrong += value != word_at(block * 512);
+}
+
 /* One block of a batch that is read ahead is bad: it alone fails. */
 static void bad_range(const struct configuration *configuration)
 {
 	struct setup setup;
-	uint64_t value = 0;
 	size_t wrong = 0, failed = 0;
 	catch_sigbus();
 	set_up(&setup, configuration, 4096, 128, 512);
 	setup.faulty.bad_begin = 300 * 4096;
 	setup.faulty.bad_end = 302 * 4096;
-	for (size_t i = 0; i < setup.count; i += 512)
-		if (!load(&setup.words[i], &value))
-			failed++;
-		else
-			wrong += value != word_at(i);
+	look(&setup, 0, 512, &failed, &wrong);
 	struct fallow_failure failure;
 	CHECK(failed == 2 && wrong == 0, "%zu failed, %zu wrong", failed, wrong);
 	CHECK(fallow_region_failures(setup.region, &failure, 1) == 1);
@@ -97,14 +103,12 @@ static void bad_only_ahead(const struct configuration *configuration)
 	struct setup setup;
 	struct fallow_failure failure;
 	struct fallow_pager_statistics statistics;
-	uint64_t value = 0;
 	size_t wrong = 0, failed = 0;
 	catch_sigbus();
 	set_up(&setup, configuration, 4096, 128, 512);
 	setup.faulty.bad_begin = 300 * 4096;
 	setup.faulty.bad_end = 512 * 4096;
-	for (size_t i = 0; i < 300 * 512; i += 512)
-		wrong += !load(&setup.words[i], &value) || value != word_at(i);
+	look(&setup, 0, 300, &failed, &wrong);
 	for (uint64_t until = now_ms() + 5000; now_ms() < until;) {
 		fallow_pager_get_statistics(setup.pager, &statistics);
 		if (statistics.read_failures > 0)
@@ -114,11 +118,7 @@ static void bad_only_ahead(const struct configuration *configuration)
 	CHECK(statistics.read_failures > 0, "nothing was read ahead");
 	CHECK(fallow_region_failures(setup.region, &failure, 1) == 0);
 	setup.faulty.bad_end = setup.faulty.bad_begin;
-	for (size_t i = 300 * 512; i < setup.count; i += 512)
-		if (!load(&setup.words[i], &value))
-			failed++;
-		else
-			wrong += value != word_at(i);
+	look(&setup, 300, 512, &failed, &wrong);
 	CHECK(failed == 0 && wrong == 0, "%zu failed, %zu wrong", failed, wrong);
 	tear_down(&setup);
 }
