@@ -19,6 +19,8 @@ STAMPS := .build/stamps
 RELEASE := .build/release
 # Without debugging information, which installing strips anyway: it costs a twentieth of the build. Functions keep their names.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error -debug-info-format none
+# Huge pages for the compiler's memory, where the kernel gives them: a twelfth less of the processor's time.
+SWIFT_BUILD := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(SWIFT) build -c release
 SWIFT_SOURCES := $(wildcard Sources Tests examples Benchmarks Package.swift)
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } FNR > 1 { nextfile }' 2>/dev/null)
 
@@ -39,7 +41,7 @@ $(STAMPS)/deps: .ci/packages .ci/install-packages
 build: $(STAMPS)/deps plugin pager ## build everything for release
 	@# The compiler leaves thousands of empty folders where temporary files go.
 	@mkdir -p .build/tmp
-	TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build -c release $(SWIFT_FLAGS)
+	TMPDIR=$(CURDIR)/.build/tmp $(SWIFT_BUILD) $(SWIFT_FLAGS)
 	@rm -rf .build/tmp
 	@ln -sf libfallow-c.so $(RELEASE)/libfallow.so.0 && ln -sf libfallow-c.so $(RELEASE)/libfallow.so
 	+@$(MAKE) --no-print-directory -C examples FALLOW=../$(RELEASE)
