@@ -163,7 +163,7 @@ lint: $(STAMPS)/deps ## complain about form, of Swift and of shell scripts
 docs: build ## the documentation as a site, to .build/docs; docs_base=/fallow where it is shown at https://server/fallow
 	@.ci/install-packages .ci/packages-docs
 	@.ci/build-site $(RELEASE) .build/docs
-	@.ci/document-modules .build/docs/swift $(docs_base)/swift
+	@.ci/document-modules $(RELEASE)/Modules .build/docs/swift $(docs_base)/swift
 	@.ci/site/check-links .build/docs
 
 clean: ## remove everything that was built

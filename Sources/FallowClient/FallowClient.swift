@@ -17,7 +17,9 @@ public final class FallowClient: Sendable {
     deinit { agent.shut() }
 
     /// Connects to this node's agent.
-    /// - Parameter socketPath: nil takes `FALLOW_CLIENT_SOCKET` from the environment, else `defaultSocketPath`.
+    /// - Parameters:
+    ///   - socketPath: nil takes `FALLOW_CLIENT_SOCKET` from the environment, else `defaultSocketPath`.
+    ///   - timeout: for the agent's first word.
     /// - Throws: `.noAgent` when nobody answers there.
     public static func connect(
         socketPath: String? = nil, timeout: Duration = .seconds(5)

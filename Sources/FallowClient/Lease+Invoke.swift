@@ -40,7 +40,11 @@ extension Lease {
     }
 
     /// Invokes a function and waits for its result, as an array.
-    /// - Parameter outputBytes: room for the result; nil is all that the lease allows.
+    /// - Parameters:
+    ///   - function: its name in the library that the lease was made with.
+    ///   - input: at most what the lease allows.
+    ///   - outputBytes: room for the result; nil is all that the lease allows.
+    ///   - timeout: nil is the rest of the term.
     public func invoke(
         _ function: String, _ input: [UInt8], outputBytes: Int? = nil, timeout: Duration? = nil
     ) throws(FallowError) -> Reply {
@@ -77,7 +81,10 @@ extension Lease {
     }
 
     /// Starts an invocation whose result the future holds.
-    /// - Parameter outputBytes: room for the result; nil is all that the lease allows.
+    /// - Parameters:
+    ///   - function: its name in the library that the lease was made with.
+    ///   - input: at most what the lease allows; copied before this returns.
+    ///   - outputBytes: room for the result; nil is all that the lease allows.
     public func submit(
         _ function: String, _ input: [UInt8], outputBytes: Int? = nil
     ) throws(FallowError) -> Future {

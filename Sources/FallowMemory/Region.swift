@@ -21,8 +21,11 @@ public final class Region: Sendable {
 
     /// Connects to the donors. Blocks for as long as that takes, `timeout` at most for each.
     /// - Parameters:
+    ///   - sizeBytes: how much can be put and got.
+    ///   - options: durability, stripe, and how long a silent donor is waited for.
     ///   - grants: the donors; of pairs one copy lies at one of the first `firstSet`, the other at one of the rest.
     ///   - firstSet: nil is half of them. With `durable` and a second set the region is one of pairs, without one of scratch.
+    ///   - timeout: for each donor's connection.
     /// - Throws: `.invalid` for a size that is zero or beyond the address space, or options that make no sense; `.noCapacity`
     ///   when the donors are too few for the size and durability; `.internalError` when one cannot be reached.
     public init(

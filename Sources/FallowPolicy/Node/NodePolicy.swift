@@ -145,7 +145,7 @@ public struct NodePolicy: Sendable {
 
     /// A lease is gone from the node; its place is free, but for places withheld because something did not die.
     ///
-    /// - Parameter reclaiming: its memory is still being freed; `reclaimed` says when that is done.
+    /// - Parameter isReclaiming: its memory is still being freed; `reclaimed` says when that is done.
     public mutating func close(_ leaseID: LeaseID, stuck: Bool = false, reclaiming isReclaiming: Bool = false) {
         guard let lease = leases.removeValue(forKey: leaseID) else { return }
         leasedCores = leasedCores.subtracting(lease.placement.cores)
