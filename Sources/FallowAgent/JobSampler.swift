@@ -8,6 +8,8 @@ struct JobSampler {
     private struct Watched {
         var stepds: Set<Int32> = []
         var probe: UsageProbe?
+        /// Nobody has counted before: what the job used until the first look is not this agent's to count.
+        var isLate = false
         /// What was counted so far; a fall of the measured value (processes that ended) is a new base, not a loss.
         var total: Duration = .zero
         var last: Duration = .zero
@@ -26,10 +28,13 @@ struct JobSampler {
     private var watched: [JobID: Watched] = [:]
 
     /// A step of the job runs: its slurmstepd, and the text of its /proc/<pid>/cgroup.
-    mutating func running(_ job: JobID, stepd: Int32, cgroup: String) {
-        watched[job, default: Watched()].stepds.insert(stepd)
+    /// - Parameter isLate: the job began before this agent did.
+    mutating func running(_ job: JobID, stepd: Int32, cgroup: String, isLate: Bool = false) {
+        watched[job, default: Watched(isLate: isLate)].stepds.insert(stepd)
         if let probe = UsageProbe(cgroupText: cgroup, job: job) { watched[job]?.probe = probe }
     }
+
+    func watches(_ job: JobID) -> Bool { watched[job] != nil }
 
     mutating func ended(_ job: JobID, stepd: Int32) { watched[job]?.stepds.remove(stepd) }
     mutating func ended(_ job: JobID) { watched[job] = nil }
@@ -49,7 +54,8 @@ struct JobSampler {
                 usage.memory = usage.memory ?? seen.memory
             }
             guard let cpu = usage.cpu, let memory = usage.memory else { return nil }
-            let new = max(.zero, cpu - entry.last)
+            let new = entry.isLate ? .zero : max(.zero, cpu - entry.last)
+            watched[id]?.isLate = false
             watched[id]?.last = cpu
             watched[id]?.total += new
             return Sample(

@@ -1,4 +1,5 @@
 internal import CFallowReport
+internal import FallowHost
 internal import FallowLocal
 internal import FallowModel
 internal import FallowPolicy
@@ -33,7 +34,7 @@ extension NodeShell {
             return stepStart(record, now)
         case .stepRunning:
             sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
-            observeMapping(record)
+            observeMapping(record.step.jobID, cgroup: record.cgroup)
         case .stepEnd:
             sampler.ended(record.step.jobID, stepd: record.stepdPID)
         case .jobEnd:
@@ -89,10 +90,26 @@ extension NodeShell {
         return "cpus=\(lending.cores),mem=\(lending.memory.optionText)"
     }
 
+    /// Finds the steps that began before this agent did and of which the plugin does not speak again: without them a restarted
+    /// agent would not measure the jobs that run, nor learn which CPUs cores are until another job starts. Every ten seconds,
+    /// while Slurm names a job of which nothing was heard.
+    func adoptSteps(now: Timestamp) {
+        // Virtual nodes share one /proc, where a step does not say of which of them it is.
+        guard settings.coreMapping == .auto, lookedForStepsAt.map({ now - $0 >= .seconds(10) }) ?? true else { return }
+        let unheard = policy.jobs.keys.filter { !sampler.watches($0) }
+        guard !unheard.isEmpty else { return }
+        lookedForStepsAt = now
+        for step in StepDaemon.running() where unheard.contains(step.job) {
+            sampler.running(step.job, stepd: step.pid, cgroup: step.cgroup, isLate: true)
+            observeMapping(step.job, cgroup: step.cgroup)
+            log.info("a step runs that began before this agent", metadata: ["job": "\(step.job)"])
+        }
+    }
+
     /// Learns which CPUs a job's cores are from the cpuset that Slurm gave it.
-    private func observeMapping(_ record: ReportRecord) {
-        guard settings.coreMapping == .auto, let cores = policy.jobs[record.step.jobID]?.cores,
-            let cpus = sampler.cpus(of: record.step.jobID, cgroup: record.cgroup)
+    private func observeMapping(_ job: JobID, cgroup: String) {
+        guard settings.coreMapping == .auto, let cores = policy.jobs[job]?.cores,
+            let cpus = sampler.cpus(of: job, cgroup: cgroup)
         else { return }
         let before = coreMap.state
         coreMap.observe(cores: cores, cpus: cpus)
@@ -101,7 +118,7 @@ extension NodeShell {
             carryOut(policy.onTick(now: now))
             log.notice(
                 "the mapping of Slurm's cores to CPUs is \(coreMap.state)",
-                metadata: ["job": "\(record.step.jobID)", "cores": "\(cores)", "cpus": "\(cpus)"])
+                metadata: ["job": "\(job)", "cores": "\(cores)", "cpus": "\(cpus)"])
         }
     }
 }

@@ -31,6 +31,7 @@ final class NodeShell {
     var dying: [LeaseID: RunningExecutor] = [:]
     var sampler = JobSampler()
     var lastSampleAt: Timestamp?
+    var lookedForStepsAt: Timestamp?
     var coreMap: CoreMap
     /// Grants are obeyed once: ids seen, until their `obeyBefore`.
     var obeyed: [LeaseID: Timestamp] = [:]
@@ -86,6 +87,7 @@ final class NodeShell {
     /// Once a second: terms, measurements, things that were stuck.
     func tick() {
         let now = now
+        adoptSteps(now: now)
         sample(now: now)
         carryOut(policy.onTick(now: now))
         jobMemory?.tick(jobs: policy.jobs, now: now)

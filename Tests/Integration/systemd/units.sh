@@ -44,6 +44,8 @@ slurm_runs() { systemctl restart munge slurmctld slurmd && within 60 sh -c 'sinf
 proves "Slurm runs under systemd, by Debian's units" telling slurm_runs
 [ "$failed" = 0 ] || finish
 slurmd=$(property slurmd.service MainPID)
+# Python's own caches are no packages' files.
+export PYTHONDONTWRITEBYTECODE=1
 files() { find / -xdev \( -path /host -o -path /.rdma-vm -o -path /tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/slurm \
 	-o -path /var/lib/systemd \) -prune -o -type f ! -path '/etc/*-' -print | sort; }
 files >"$work/before"
@@ -93,13 +95,15 @@ proves "... whose lines have levels in the journal, and no time of their own" le
 # It sleeps: a guest that computes as well has no time for what is looked at.
 held() { # NAME
 	"$work/bin/as" "$user" "$programs/hold" "$programs/libfunctions.so" sleep_for_ever '' cpus=1 wait=60 memory=134217728 >"$work/$1.said" 2>&1 &
-	within 90 leased "$1" || { cat "$work/$1.said"; return 1; }
+	within 90 leased "$1" && cgroup_of_executor >"$work/$1.cgroup" || { cat "$work/$1.said"; return 1; }
 }
+# An executor that stood ready keeps the cgroup that it was born in, whichever lease it is given to.
+cgroup_of_executor() { sed 's/^0:://' "/proc/$(pgrep -u "$user" -x fallow-executor)/cgroup"; }
 leased() { grep -q '^leased' "$work/$1.said"; }
 told() { grep -q '^ended FALLOW_OUTCOME_UNKNOWN' "$work/$1.said" || { cat "$work/$1.said"; return 1; }; }
-folder() { echo "$units/fallowd.service/leases/$(sed -n 's/^leased \([0-9a-f]*\) .*/\1/p' "$work/$1.said")"; }
+folder() { echo "/sys/fs/cgroup$(cat "$work/$1.cgroup")"; } # NAME
 proves 'a function runs on them' telling held first
-in_cgroup() { grep -q . "$(folder first)/cgroup.procs" && grep -qx 1 $units/cpu.idle && [ "$(cat "$(folder first)/memory.max")" != max ]; }
+in_cgroup() { [[ $(folder first) = "$units/fallowd.service/leases/"* ]] && grep -q . "$(folder first)/cgroup.procs" && grep -qx 1 $units/cpu.idle && [ "$(cat "$(folder first)/memory.max")" != max ]; }
 proves '... in a cgroup of its lease, below fallow.slice, with its memory bounded' in_cgroup
 
 # A hang: systemd misses the signs of life.
@@ -114,7 +118,7 @@ proves '... the new one lends again' telling within 60 offers
 proves '... slurmd noticed nothing' slurmd_is_the_same
 
 # The upgrade, with a lease and a job.
-timeout 400 "$work/bin/as" "$user" srun -n1 --mem=100 sleep 300 >"$work/job" 2>&1 &
+timeout 470 "$work/bin/as" "$user" srun -n1 --mem=100 sleep 460 >"$work/job" 2>&1 &
 proves 'a job runs beside' within 60 sh -c '[ "$(squeue -h -t R | wc -l)" = 1 ]'
 proves 'a function runs' telling held second
 before=$(agent) since=$(date '+%F %T')
@@ -139,7 +143,7 @@ proves '... its lease is gone, and its client knows' within 20 gone
 proves '... the job runs on' job_runs
 
 # Stopped.
-within 60 offers
+proves '... and the new one lends again' telling within 60 offers
 proves 'a function runs' telling held fourth
 proves 'fallowd stops' telling systemctl stop fallowd
 stopped() { is fallowd.service ActiveState inactive && is fallowd.service Result success; }
