@@ -166,15 +166,16 @@ policy() { curl -s -m 5 -D - -o /dev/null "$url/web/" | grep -i '^content-securi
 proves 'the policy lets no script run but the page'\''s own' policy
 
 # The block of docs/operating.md, in a real nginx.
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+documented() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$tree/docs/operating.md" | grep -v '^```' | sed "s|http://127.0.0.1:6880|$url|; s|<the token of [^>]*>|the-proxys-token-45678|"; }
+port=$(free_port)
 mkdir "$work/nginx"
 printf '%s:{PLAIN}secret\n' "$other" >"$work/nginx/users"
 {
 	printf '%s\n' 'daemon off; worker_processes 1; user root;' "pid $work/nginx/pid; error_log $work/nginx/error;" 'events {}' 'http {' \
 		"access_log off; client_body_temp_path $work/nginx/a; proxy_temp_path $work/nginx/b; fastcgi_temp_path $work/nginx/c;" \
 		"uwsgi_temp_path $work/nginx/d; scgi_temp_path $work/nginx/e; server { listen 127.0.0.1:$port;"
-	sed -n '/^```nginx$/,/^```$/p' "$tree/docs/operating.md" | grep -v '^```' |
-		sed "s|http://127.0.0.1:6880|$url|; s|<the token of [^>]*>|the-proxys-token-45678|; s|/etc/nginx/users|$work/nginx/users|"
+	documented nginx | sed "s|/etc/nginx/users|$work/nginx/users|"
 	echo '} }'
 } >"$work/nginx/conf"
 nginx -e "$work/nginx/error" -c "$work/nginx/conf" >"$work/nginx/said" 2>&1 &
@@ -187,10 +188,31 @@ proves '... live' browser true 'document.getElementById("live").dataset.state ==
 proves '... and nothing failed' browser clean
 proves '... and nobody else' answers 401 '' "http://127.0.0.1:$port/fallow/"
 proves '... nor can they name another' answers 200 "class=\"viewer\">$other<" -u "$other:secret" -H 'X-Fallow-User: root' "http://127.0.0.1:$port/fallow/"
+
+# And that for Apache, in a real one. Who signs in by OpenID Connect at a site does so by a password here.
+apache_port=$(free_port)
+mkdir "$work/apache"
+printf '%s:{SHA}%s\n' "$other" "$(printf secret | openssl sha1 -binary | base64)" >"$work/apache/users"
+{
+	for module in mpm_event authn_core authn_file authz_core authz_user auth_basic headers proxy proxy_http; do
+		echo "LoadModule ${module}_module /usr/lib/apache2/modules/mod_$module.so"
+	done
+	printf '%s\n' "Listen 127.0.0.1:$apache_port" 'ServerName localhost' 'User www-data' 'Group www-data' "PidFile $work/apache/pid" "ErrorLog $work/apache/error" "DefaultRuntimeDir $work/apache"
+	documented apache | sed "s|AuthType openid-connect|AuthType Basic\nAuthName Fallow\nAuthUserFile $work/apache/users|"
+} >"$work/apache/conf"
+apache2 -f "$work/apache/conf" -DFOREGROUND >"$work/apache/said" 2>&1 &
+apache=$!
+within 5 test -s "$work/apache/pid"
+proves 'behind Apache, as documented, the page loads' browser open "http://127.0.0.1:$apache_port/fallow/"
+proves '... for whom Apache let in' browser true "document.querySelector('.viewer').textContent === '$other'"
+proves '... live' browser true 'document.getElementById("live").dataset.state === "on"' 5
+proves '... and nothing failed' browser clean
+proves '... and nobody else' answers 401 '' "http://127.0.0.1:$apache_port/fallow/"
+proves '... nor can they name another' answers 200 "class=\"viewer\">$other<" -u "$other:secret" -H 'X-Fallow-User: root' "http://127.0.0.1:$apache_port/fallow/"
 browser headers '{}'
 browser open 'about:blank'
-kill "$nginx"
-wait "$nginx" 2>/dev/null
+kill "$nginx" "$apache"
+wait "$nginx" "$apache" 2>/dev/null
 
 printf 'PrivateData=jobs,usage\n' >>"$FALLOW_LAB/etc/slurm.conf"
 scontrol reconfigure

@@ -30,6 +30,12 @@ proves 'an ordinary user sees no leases of others' ordinary
 proves 'a dumb terminal is refused with what works' refuses 'fallow top --once' env TERM=dumb fallow top
 proves 'no terminal is, too' refuses 'fallow top --once' env TERM=xterm fallow top
 proves 'an odd period is refused' refuses '0.1 to 3600' fallow top --every 0
+python3 "$here/programs/crowd.py" "$FALLOW_CONTROLLER_URL" z 1000 40 >"$work/crowd" 2>&1 &
+crowd=$!
+within 20 grep -q reported "$work/crowd"
+proves 'with 1,000 nodes it answers keys at once, without flicker, and costs little' on_terminal crowd
+sed 's/^/# /' "$work/said"
+kill "$crowd"
 FALLOW_TEST_CONTROLLER=$(daemon_pid fallowctld)
 export FALLOW_TEST_CONTROLLER
 proves 'it goes on, and says so, when fallowctld is gone' on_terminal controller_gone

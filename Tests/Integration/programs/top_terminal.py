@@ -58,6 +58,10 @@ class Terminal:
     def keys(self, text):
         os.write(self.master, text.encode())
 
+    def processor_seconds(self):
+        fields = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def row(self, start):
         return next((r for r in self.screen.display if r.startswith(start)), None)
 
@@ -187,6 +191,38 @@ def calm():
     t.end(status=0)
 
 
+def crowd():
+    """1,000 nodes that report every other second: keys are answered at once, nothing flickers, and it costs little."""
+    t = Terminal(120, 40)
+    t.sees("1003 nodes", 40)
+    for key, start in (("\x1b[F", "z1000 "), ("\x1b[H", "node0 "), ("\x1b[6~", "z34 "), ("/z77", "z77 ")):
+        began = time.monotonic()
+        t.raw = b""
+        t.keys(key)
+        t.until(lambda: t.raw and t.row(start), f"{start} after {key!r}", 2)
+        print(f"{key!r}: {time.monotonic() - began:.3f} s")
+    t.keys("\x1b")
+    t.until(lambda: t.row("node0 "), "all nodes again")
+    t.raw, began, used = b"", time.monotonic(), t.processor_seconds()
+    while time.monotonic() < began + 6:
+        t.read(0.2)
+    frames, used = t.raw.count(b"\x1b[?2026h"), (t.processor_seconds() - used) / 6
+    print(f"{frames} pictures, {len(t.raw)} bytes, {used:.3f} of a processor")
+    if b"\x1b[2J" in t.raw or b"\x1b[J" in t.raw:
+        raise SystemExit("it is wiped before it is drawn")
+    # The first or last of them may have been cut off.
+    if frames < 3 or abs(frames - t.raw.count(b"\x1b[?2026l")) > 1:
+        raise SystemExit("updates are not synchronized, or did not come")
+    # How long ago each node was seen changes in every row.
+    if len(t.raw) > frames * 120 * 40:
+        raise SystemExit("more than the screen is sent each time")
+    if used > 0.25:
+        raise SystemExit("it takes more than a quarter of a processor")
+    t.raw = b"\x1b[?1049h\x1b[?25l"
+    t.keys("q")
+    t.end(status=0)
+
+
 def colourless():
     t = Terminal(NO_COLOR="1")
     t.sees("node0")
@@ -219,4 +255,4 @@ def controller_gone():
     t.end(status=0)
 
 
-{f.__name__: f for f in (shows, keys, narrow, signals, suspended, calm, colourless, gone, controller_gone)}[sys.argv[1]]()
+{f.__name__: f for f in (shows, keys, narrow, signals, suspended, calm, crowd, colourless, gone, controller_gone)}[sys.argv[1]]()
