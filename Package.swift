@@ -165,10 +165,10 @@ let package = Package(
         room(
             "FallowCommand",
             [
-                "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowLocal",
-                "FallowDiagnosis", "FallowMemory", "FallowReporting", "TransportShm", "TransportVerbs", "CLinux",
-                argumentParser,
-                subprocess, histogram,
+                "FallowModel", "FallowWire", "FallowClient", "FallowControl", "FallowConfiguration", "FallowDiagnosis",
+                "FallowMemory", "FallowReporting", "TransportShm", "TransportVerbs", "CLinux", argumentParser,
+                subprocess,
+                histogram,
             ]),
 
         // Layer 4: executables, each a screenful, and the C library.

@@ -52,6 +52,9 @@ public struct Agent: Sendable {
         let clients = LoopDoor(loop, service)
         let link = ControllerLink(settings: settings, door: door, client: client, log: log)
         service.controllerReachable = { link.isReachable }
+        service.coreMapping = { [unowned shell] in
+            settings.coreMapping == .logical ? "logical" : shell.coreMap.state.rawValue
+        }
         shell.onChange = { link.noteChange() }
         shell.onLeaseEnd = { executor, reason, _ in
             let notice = LeaseEndNotice(leaseID: executor.leaseID, reason: reason)

@@ -30,6 +30,8 @@ final class ClientService {
     private let memory: JobMemory
     /// Whether the co-scheduler answers.
     var controllerReachable: @Sendable () -> Bool = { false }
+    /// As `AgentStatus` says it.
+    var coreMapping: () -> String? = { nil }
 
     init(harness: ClientHarness, broker: LeaseBroker, memory: JobMemory, loop: EventLoop, log: Logger) {
         self.harness = harness
@@ -76,7 +78,8 @@ final class ClientService {
                     status: AgentStatus(
                         node: broker.name, version: fallowVersion, leases: client.leases.count,
                         controllerReachable: controllerReachable(), donorSize: broker.settings.donorSize,
-                        remoteMemory: memory.job(of: client.peer).flatMap { memory.sentence(for: $0) })))
+                        remoteMemory: memory.job(of: client.peer).flatMap { memory.sentence(for: $0) },
+                        coreMapping: coreMapping())))
         }
     }
 

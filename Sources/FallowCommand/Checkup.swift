@@ -1,7 +1,7 @@
+internal import FallowClient
 internal import FallowConfiguration
 internal import FallowControl
 internal import FallowDiagnosis
-internal import FallowLocal
 internal import FallowModel
 internal import FallowWire
 
@@ -34,9 +34,11 @@ struct Checkup {
     private func agent(isComputeNode: Bool?) -> [Finding] {
         let path =
             ProcessInfo.processInfo.environment["FALLOW_CLIENT_SOCKET"] ?? settings.runtimeDirectory + "/client.sock"
+        let status: AgentStatus
         do {
-            let connection = try LocalConnection.connect(path: path, type: .stream, timeout: .seconds(1))
-            connection.close()
+            let client = try FallowClient.connect(socketPath: path, timeout: .seconds(1))
+            defer { client.close() }
+            status = try client.status()
         } catch {
             let absent = !FileManager.default.fileExists(atPath: path)
             if isComputeNode == false, absent {
@@ -48,15 +50,15 @@ struct Checkup {
             }
             return [
                 Finding(
-                    .broken, "agent", "no fallowd answers on \(path): \(error)", mend: "systemctl enable --now fallowd")
+                    .broken, "agent", "no fallowd answers on \(path): \(error.message)",
+                    mend: "systemctl enable --now fallowd")
             ]
         }
         let address = settings.agentListen
-        return [
-            Finding(.good, "agent", "fallowd listens on \(path)"),
-            MachineFindings.port(
-                "agent.listen", address, refusal: TCPPort.refusal(ofListening: address, within: .seconds(1))),
-        ]
+        let port = MachineFindings.port(
+            "agent.listen", address, refusal: TCPPort.refusal(ofListening: address, within: .seconds(1)))
+        return [Finding(.good, "agent", "fallowd answers on \(path)"), port]
+            + (isComputeNode == false ? [] : status.coreMapping.map { [MachineFindings.coreMapping($0)] } ?? [])
     }
 
     private func breakers() -> [Finding] {

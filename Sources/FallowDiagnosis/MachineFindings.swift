@@ -56,6 +56,27 @@ public enum MachineFindings {
         )
     }
 
+    /// - Parameter state: `AgentStatus.coreMapping`, what the agent knows of which CPUs Slurm's cores are.
+    public static func coreMapping(_ state: String) -> Finding {
+        let subject = "core mapping"
+        switch state {
+        case "refuted":
+            return Finding(
+                .warning, subject,
+                "a step was confined to other CPUs than this machine's order gives its cores: none are lent beside or beneath jobs",
+                mend:
+                    "compare slurmd -C with the node's line in slurm.conf; then systemctl restart slurmd fallowd"
+            )
+        case "unproven":
+            return Finding(
+                .good, subject,
+                "the next step that holds some of the cores tells which CPUs they are; until then only an empty node lends"
+            )
+        case "logical": return Finding(.good, subject, "cores are only counted, nothing is pinned (lend.core_mapping)")
+        default: return Finding(.good, subject, "a step's cpuset has shown which CPUs Slurm's cores are")
+        }
+    }
+
     /// - Parameter offered: names of controllers that cgroups offer here.
     public static func controllers(_ offered: Set<String>, isUnified: Bool) -> Finding? {
         let missing = ["cpu", "memory", "pids"].filter { !offered.contains($0) }

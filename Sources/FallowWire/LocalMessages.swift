@@ -235,10 +235,13 @@ public struct AgentStatus: Codable, Sendable {
     /// What became of the `--remote-mem` of the caller's job, as `FALLOW_REMOTE_MEM_GRANTED` says it; nil: the caller is in no job
     /// that said it, or the agent knows of none.
     public var remoteMemory: String?
+    /// What is known of which CPUs Slurm's cores are: `logical` (they are only counted), `unproven`, `proven` or `refuted`; nil: an older
+    /// agent does not say it.
+    public var coreMapping: String?
 
     public init(
         node: NodeName, version: String, leases: Int, controllerReachable: Bool, donorSize: ByteCount? = nil,
-        remoteMemory: String? = nil
+        remoteMemory: String? = nil, coreMapping: String? = nil
     ) {
         self.node = node
         self.version = version
@@ -246,6 +249,7 @@ public struct AgentStatus: Codable, Sendable {
         self.controllerReachable = controllerReachable
         self.donorSize = donorSize
         self.remoteMemory = remoteMemory
+        self.coreMapping = coreMapping
     }
 }
 

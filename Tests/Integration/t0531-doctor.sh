@@ -37,7 +37,7 @@ change() { printf '%s\n' "$@" >"$work/change"; } # sed commands
 config() { change "s|^$1 .*|$1 = $2|"; } # KEY VALUE
 # A virtual node: what is missing here at least is that memory is not confined.
 proves 'a lab is well but for what is virtual' diagnose 1 warning ConstrainRAMSpace 'ConstrainRAMSpace=yes'
-for subject in configuration agent port munge fallowctld clock versions PrologFlags SelectTypeParameters plugin cgroups disk userfaultfd; do
+for subject in configuration agent port 'core mapping' munge fallowctld clock versions PrologFlags SelectTypeParameters plugin cgroups disk userfaultfd; do
 	proves "... $subject is good" diagnose 1 good "$subject" .
 done
 change 's|^TaskPlugin .*|TaskPlugin = task/cgroup|' '$a ConstrainCores = yes' '$a ConstrainRAMSpace = yes'

@@ -5,7 +5,7 @@ public import FallowModel
 /// slurmd numbers cores in the machine's logical order (package by package, core by core), whatever the kernel calls their
 /// CPUs. That is the hypothesis; each job whose cpuset is seen confirms or refutes it. Once refuted it is never used.
 public struct CoreMap: Sendable {
-    public enum State: Sendable, Hashable { case unproven, proven, refuted }
+    public enum State: String, Sendable { case unproven, proven, refuted }
 
     /// CPUs of each core in logical order.
     private let cpusOfCores: [MachineCPUSet]

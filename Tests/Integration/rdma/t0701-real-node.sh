@@ -43,6 +43,7 @@ whole_core() {
 proves 'confined to one core of one socket: CPUs 0 and 2, siblings that are not neighbours' whole_core
 proves "from that step's cpuset the agent has proven which CPUs Slurm's cores are" \
 	within 20 grep -q "the mapping of Slurm's cores to CPUs is proven" "$FALLOW_LAB/log/fallowd.node0.out"
+proves '... and doctor says so' sh -c "fallow doctor | grep -E '^ok +core mapping: a step'"
 proves 'the node offers both of its cores' within 30 node_is node0 "node['offer']['cores'] == 2 and node['cores'] == 2"
 
 # One core for a job, the other for a lease.
@@ -53,6 +54,13 @@ beside() {
 	within 30 node_is node0 "node['offer']['cores'] == 1"
 }
 proves 'a job holds one core; the node offers the other' beside
+restarted() {
+	kill -9 "$(daemon_pid fallowd.node0)"
+	within 20 "$tree/lab/cluster" restart fallowd.node0 || return 1
+	within 60 sh -c "[ \"\$(grep -c \"the mapping of Slurm's cores to CPUs is proven\" '$FALLOW_LAB/log/fallowd.node0.out')\" = 2 ]" &&
+		within 60 node_is node0 "node['offer']['cores'] == 1"
+}
+proves 'an agent that is started again beside the job learns that from the step that runs' restarted
 proves "a function computes on that one" lease beside burn 1 cpus=1 memory=134217728
 pinned() {
 	local job other pid status

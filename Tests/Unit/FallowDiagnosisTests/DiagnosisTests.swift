@@ -181,6 +181,14 @@ private func faults(_ findings: [Finding]) -> [String] {
         #expect(MachineFindings.room("/var/lib/fallow", of: "x", free: nil).grade == .warning)
     }
 
+    @Test func coresThatSlurmNumbersInAnotherWayAreFound() {
+        for state in ["logical", "unproven", "proven"] {
+            #expect(MachineFindings.coreMapping(state).grade == .good)
+        }
+        let refuted = MachineFindings.coreMapping("refuted")
+        #expect(refuted.grade == .warning && refuted.mend?.contains("slurmd -C") == true)
+    }
+
     @Test func controllersThatAreMissingAreFound() {
         #expect(MachineFindings.controllers(["cpu", "memory", "pids", "io"], isUnified: true) == nil)
         let missing = MachineFindings.controllers(["cpu", "pids"], isUnified: false)
