@@ -29,6 +29,11 @@ restart_daemon() { # FOLDER NAME
 	local command
 	load_lab "$1"
 	[ -f "$state/commands/$2" ] || fail "the lab has no daemon '$2'; 'lab/cluster status' lists them"
+	# What was killed a moment ago may still be on its way out.
+	for _ in {1..20}; do
+		daemon_alive "$2" || break
+		sleep 0.1
+	done
 	! daemon_alive "$2" || fail "$2 still runs, pid $(cat "$state/pids/$2")"
 	# Written by start_daemon with %q, read back the same way.
 	eval "command=($(cat "$state/commands/$2"))"

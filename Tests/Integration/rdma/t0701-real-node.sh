@@ -56,7 +56,7 @@ beside() {
 proves 'a job holds one core; the node offers the other' beside
 restarted() {
 	kill -9 "$(daemon_pid fallowd.node0)"
-	within 20 "$tree/lab/cluster" restart fallowd.node0 || return 1
+	"$tree/lab/cluster" restart fallowd.node0 || return 1
 	within 60 sh -c "[ \"\$(grep -c \"the mapping of Slurm's cores to CPUs is proven\" '$FALLOW_LAB/log/fallowd.node0.out')\" = 2 ]" &&
 		within 60 node_is node0 "node['offer']['cores'] == 1"
 }
