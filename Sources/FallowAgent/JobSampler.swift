@@ -34,8 +34,6 @@ struct JobSampler {
         if let probe = UsageProbe(cgroupText: cgroup, job: job) { watched[job]?.probe = probe }
     }
 
-    func watches(_ job: JobID) -> Bool { watched[job] != nil }
-
     mutating func ended(_ job: JobID, stepd: Int32) { watched[job]?.stepds.remove(stepd) }
     mutating func ended(_ job: JobID) { watched[job] = nil }
 

@@ -91,14 +91,18 @@ extension NodeShell {
     }
 
     /// Finds the steps that began before this agent did and of which the plugin does not speak again: without them a restarted
-    /// agent would not measure the jobs that run, nor learn which CPUs cores are until another job starts. Every ten seconds,
-    /// while Slurm names a job of which nothing was heard.
+    /// agent would not measure the jobs that run, nor learn which CPUs cores are until another job starts. Once for each job
+    /// of which Slurm alone has spoken for ten seconds: a pass over /proc takes this thread 10 µs a process, too much
+    /// for every job that starts.
     func adoptSteps(now: Timestamp) {
         // Virtual nodes share one /proc, where a step does not say of which of them it is.
-        guard settings.coreMapping == .auto, lookedForStepsAt.map({ now - $0 >= .seconds(10) }) ?? true else { return }
-        let unheard = policy.jobs.keys.filter { !sampler.watches($0) }
+        guard settings.coreMapping == .auto else { return }
+        lookedFor.formIntersection(policy.jobs.keys)
+        let unheard = policy.jobs.values.filter {
+            $0.reportedAt == nil && now - $0.firstSeenAt >= .seconds(10) && !lookedFor.contains($0.jobID)
+        }.map(\.jobID)
         guard !unheard.isEmpty else { return }
-        lookedForStepsAt = now
+        lookedFor.formUnion(unheard)
         for step in StepDaemon.running() where unheard.contains(step.job) {
             sampler.running(step.job, stepd: step.pid, cgroup: step.cgroup, isLate: true)
             observeMapping(step.job, cgroup: step.cgroup)

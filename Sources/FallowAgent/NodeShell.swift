@@ -31,7 +31,8 @@ final class NodeShell {
     var dying: [LeaseID: RunningExecutor] = [:]
     var sampler = JobSampler()
     var lastSampleAt: Timestamp?
-    var lookedForStepsAt: Timestamp?
+    /// Jobs whose steps were looked for in /proc.
+    var lookedFor: Set<JobID> = []
     var coreMap: CoreMap
     /// Grants are obeyed once: ids seen, until their `obeyBefore`.
     var obeyed: [LeaseID: Timestamp] = [:]

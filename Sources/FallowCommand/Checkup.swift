@@ -51,7 +51,7 @@ struct Checkup {
             return [
                 Finding(
                     .broken, "agent", "no fallowd answers on \(path): \(error.message)",
-                    mend: "systemctl enable --now fallowd")
+                    mend: absent ? "systemctl enable --now fallowd" : "systemctl restart fallowd")
             ]
         }
         let address = settings.agentListen

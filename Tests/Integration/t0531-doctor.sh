@@ -96,6 +96,9 @@ change "${good[@]}"
 proves 'munged that is not there' diagnose 2 broken munge 'enable --now munge' FALLOW_MUNGE_SOCKET=/nonexistent/munge
 proves 'fallowctld that does not answer' diagnose 2 broken fallowctld 'fallowctld on its node' FALLOW_CONTROLLER_URL=http://127.0.0.1:1
 proves 'an agent that is not there' diagnose 2 broken agent 'enable --now fallowd' FALLOW_CLIENT_SOCKET=/nonexistent/client.sock
+kill -STOP "$(daemon_pid fallowd.node0)"
+proves '... or that hangs' diagnose 2 broken agent 'restart fallowd'
+kill -CONT "$(daemon_pid fallowd.node0)"
 proves '... which a login node need not have' diagnose 0 good agent 'no compute node' FALLOW_CLIENT_SOCKET=/nonexistent/client.sock FALLOW_NODE_NAME=login7
 proves 'a port on which nobody listens' diagnose 2 broken port 'agent.listen' FALLOW_AGENT_LISTEN=127.0.0.1:1
 mkdir "$work/runtime"
