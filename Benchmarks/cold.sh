@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cold.sh [LEASES]: from a lease request to the first result, over many leases in a row (default 100), each given back before the next:
 # on the own node over shm and on another node over libfabric's tcp, with executors that stand ready and without. Besides, the
-# start of libfabric in a process of its own, in turns with it. What is measured is said by the client; the phases within are
+# start of libfabric in a process of its own, in turns with it, and what the kernel takes to start a process in a new cgroup. What is measured is said by the client; the phases within are
 # said by the agents' logs at debug level. Rows, and .build/bench/cold.json.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 
@@ -28,7 +28,7 @@ first_of_process() { # NAME COUNT ARGUMENTS OF cold...: a client that has leased
 }
 
 for mode in parked started; do
-	parked=auto
+	parked=8
 	[ $mode = parked ] || parked=0
 	start_lab --nodes 2 --debug --setting executor.parked=$parked
 	programs functions cold
@@ -78,7 +78,11 @@ C
 gcc -D_GNU_SOURCE -o "$work/bin/libfabric" "$work/libfabric.c" || exit 1
 for _ in 1 2 3 4 5 6 7 8 9 10; do "$work/bin/libfabric" || exit 1; done >"$work/libfabric"
 
-mkdir -p "$tree/.build/bench"
+mkdir -p "$tree/.build/bench/bin"
+make --no-print-directory -s -C "$tree/Benchmarks" "BENCH=$tree/.build/bench/bin" "$tree/.build/bench/bin/cgroup_birth" || exit 1
+for mount in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+	[ ! -e "$mount/cgroup.controllers" ] || "$tree/.build/bench/bin/cgroup_birth" "$mount" || exit 1
+done >"$work/birth"
 python3 - "$work" "$tree/.build/bench/cold.json" <<'PYTHON'
 import json
 import math
@@ -140,6 +144,10 @@ for name, (title, goal) in titles.items():
 for index, what in enumerate(("loading it", "its first fi_getinfo", "CPU time of both")):
     values = [int(re.findall(r" (\d+)", line)[index]) / 1000 for line in open(f"{folder}/libfabric")]
     row(f"libfabric's start in a process of its own: {what}, p50", share(values, 0.5))
+for line in open(f"{folder}/birth"):
+    key, microseconds = line.split()
+    what = key.removesuffix("_p50_us").replace("_", " ").replace("kill while", "a kill meanwhile:")
+    row(f"the kernel's part, a process in a new cgroup of v2: {what}, p50", float(microseconds) / 1000)
 memory = [[int(word) for word in line.split()] for line in open(f"{folder}/memory")]
 for index, what in enumerate(("RSS", "PSS", "private"), 1):
     if memory:

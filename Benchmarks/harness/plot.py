@@ -3,13 +3,19 @@ import shutil
 import subprocess
 
 import programs
+import table
 
 STYLES = (("ours", 7, "#d62728"), ("floor", 5, "#2ca02c"), ("target", 2, "#444444"), ("peers", 6, "#1f77b4"))
 
 
+def quoted(text):
+    """As gnuplot writes a text in which nothing is special."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def draw(rows, path):
-    """Writes an SVG. Raises Failed when there is no gnuplot, or nothing to draw."""
-    rows = [row for row in rows if row["unit"] == "us" and row["value"] is not None]
+    """Writes an SVG of the rows that something stands beside. Raises Failed when there is no gnuplot, or nothing to draw."""
+    rows = [row for row in rows if row["unit"] == "us" and row["value"] is not None and (row["floor"] or row["target"] or row["peer"])]
     if not rows:
         raise programs.Failed("no latencies to draw")
     if shutil.which("gnuplot") is None:
@@ -21,12 +27,12 @@ def draw(rows, path):
         points["target"].append((row["target"], number))
         points["peers"] += [(value, number) for value in row.get("peers", {}).values()]
     points = {name: [point for point in some if point[0]] for name, some in points.items()}
-    names = ", ".join(f"'{row['name']}' {number}" for number, row in enumerate(reversed(rows)))
+    names = ", ".join(f"{quoted(table.short(row['name']))} {number}" for number, row in enumerate(reversed(rows)))
     shown = [style for style in STYLES if points[style[0]]]
     script = [
         f"set terminal svg size 900,{120 + 34 * len(rows)} font 'sans,13'",
-        f"set output '{path}'",
-        "set title 'Fallow: medians beside their floors, targets and peers (log scale)'",
+        f"set output {quoted(str(path))}",
+        "set title 'Medians beside their floors, targets and peers'",
         "set logscale x; set xlabel 'microseconds'; set format x '10^{%T}'; set grid x y; set key outside bottom horizontal",
         f"set ytics ({names}); set yrange [-0.6:{len(rows) - 0.4}]; set xrange [0.05:*]",
         "plot " + ", ".join(

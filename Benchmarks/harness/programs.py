@@ -2,8 +2,11 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
+import socket
 import subprocess
+import time
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TREE / ".build"
@@ -98,4 +101,38 @@ class Agent:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             pass
+        finish(self.process)
+
+
+# Peers' servers: on CPU 1, of 127.0.0.1, keeping nothing on a disk.
+STORES = {
+    "redis": ("redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"),
+    "memcached": ("memcached", "-u", "nobody", "-l", "127.0.0.1", "-m", "1024", "-I", "4m", "-t", "1", "-p"),
+}
+
+
+class Store:
+    """One of STORES on a free port, for as long as the block runs."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        if shutil.which(STORES[self.name][0]) is None:
+            raise Failed(f"{STORES[self.name][0]} is not there")
+        self.process = subprocess.Popen(
+            ["taskset", "-c", "1", *STORES[self.name], str(self.port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, preexec_fn=raise_priority)
+        for _ in range(100):
+            time.sleep(0.05)
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+        self.__exit__()
+        raise Failed(f"{self.name} did not start")
+
+    def __exit__(self, *_):
         finish(self.process)

@@ -18,6 +18,8 @@ class Subject:
     environment: dict = dataclasses.field(default_factory=dict)
     # Arguments of the bench-agent that it talks to.
     agent: tuple | None = None
+    # A peer's server (programs.STORES) that it talks to; the command's words {port} and {pid} become the server's.
+    store: str | None = None
     # Makes figures of the output, for programs that are not ours.
     read: typing.Callable = programs.figures
     # How many of the repeats it takes part in; slow ones that nothing is judged by take part in few.
@@ -36,12 +38,27 @@ class Row:
     floor: Subject | None = None
     floor_name: str = ""
     peers: dict = dataclasses.field(default_factory=dict)
-    # The bound for `value`, from the floor's figure; None when nothing was promised.
+    # The bound for `value`, from the floor's figure and the peers' by name; None when nothing was promised.
     target: typing.Callable | None = None
     target_text: str = ""
     judged: str = "value"  # or "p99"
     more_is_better: bool = False
     repeats: int = 5
+    # Another figure that ours, floor and peers print, and what it is called.
+    beside: tuple | None = None
+
+
+class Servers(contextlib.ExitStack):
+    """What subjects talk to, started when the first asks and ended with the block."""
+
+    def __init__(self):
+        super().__init__()
+        self.running = {}
+
+    def get(self, kind, which):
+        if (kind, which) not in self.running:
+            self.running[kind, which] = self.enter_context(kind(which))
+        return self.running[kind, which]
 
 
 class Session:
@@ -50,34 +67,40 @@ class Session:
     def __init__(self):
         self.known = {}
 
-    def run(self, subject, repeat, agents):
-        key = (subject.command, subject.agent, repeat)  # not the figure's name: a command may give several
+    def run(self, subject, repeat, servers):
+        key = (subject.command, subject.agent, subject.store, repeat)  # not the figure's name: a command may give several
         if not subject.shared or key not in self.known:
-            environment = dict(subject.environment)
             try:
-                if subject.agent is not None:
-                    if subject.agent not in agents:
-                        agents[subject.agent] = agents["stack"].enter_context(programs.Agent(subject.agent))
-                    environment["FALLOW_CLIENT_SOCKET"] = agents[subject.agent].socket
-                self.known[key] = programs.output(subject.command, environment, subject.seconds)
+                self.known[key] = programs.output(*self.prepared(subject, servers), subject.seconds)
             except programs.Failed as failure:
                 self.known[key] = failure
         said = self.known[key]
         return said if isinstance(said, programs.Failed) else subject.read(said)
+
+    @staticmethod
+    def prepared(subject, servers):
+        """A subject's command and environment, once what it talks to is there; that is started for the first of a row."""
+        command, environment = subject.command, dict(subject.environment)
+        if subject.agent is not None:
+            environment["FALLOW_CLIENT_SOCKET"] = servers.get(programs.Agent, subject.agent).socket
+        if subject.store is not None:
+            store = servers.get(programs.Store, subject.store)
+            places = {"{port}": store.port, "{pid}": store.process.pid}
+            command = tuple(places.get(word, word) for word in command)
+        return command, environment
 
     def measure(self, row):
         """A row's figures, as they go to the JSON."""
         subjects = {"floor": row.floor, "ours": row.ours, **{"peer " + name: peer for name, peer in row.peers.items()}}
         samples = {name: [] for name in subjects}
         failures = {}
-        with contextlib.ExitStack() as stack:
-            agents = {"stack": stack}
+        with Servers() as servers:
             for repeat in range(row.repeats):
                 for name, subject in subjects.items():
                     if subject is None or repeat >= subject.most or name in failures:
                         continue
                     progress(f"  {row.name}: {name}, {repeat + 1} of {row.repeats}")
-                    got = self.run(subject, repeat, agents)
+                    got = self.run(subject, repeat, servers)
                     if isinstance(got, programs.Failed):
                         failures[name] = str(got)
                     elif subject.key not in got:
@@ -102,7 +125,7 @@ class Session:
         reached = {name: value for name, value in peers.items() if value is not None}
         peer_name = best(reached, key=reached.get) if reached else None
         judged = p99 if row.judged == "p99" else middle["ours"]
-        target = bound(row.target, middle["floor"], row.floor)
+        target = bound(row, middle)
         return {
             "name": row.name, "value": middle["ours"], "unit": row.unit, "floor": middle["floor"],
             "peer": reached.get(peer_name), "target": target, "met": met(judged, target, row.more_is_better),
@@ -111,8 +134,9 @@ class Session:
             "repeats": len(values), "spread": (max(values) - min(values)) / middle["ours"] if values else None,
             "best": extreme["ours"], "best_floor": extreme["floor"],
             "met_by_best": None if row.judged == "p99" else met(
-                extreme["ours"], bound(row.target, extreme["floor"], row.floor), row.more_is_better),
+                extreme["ours"], bound(row, extreme), row.more_is_better),
             "more_is_better": row.more_is_better,
+            "beside": aside(row, samples),
             "missing": failures,
         }
 
@@ -123,10 +147,21 @@ def progress(text):
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def bound(target, floor, has_floor):
-    if target is None or (has_floor and floor is None):
+def bound(row, figures):
+    """The row's target, from one figure of each subject; None where that lacks what it is made of."""
+    if row.target is None or (row.floor and figures["floor"] is None):
         return None
-    return target(floor)
+    peers = {name: figures["peer " + name] for name in row.peers if figures["peer " + name] is not None}
+    return row.target(figures["floor"], peers)
+
+
+def aside(row, samples):
+    """The other figure that a row shows: the median of each who printed it."""
+    if row.beside is None:
+        return {}
+    key, called = row.beside
+    found = {name.removeprefix("peer "): [sample[key] for sample in some if key in sample] for name, some in samples.items()}
+    return {called: {name: statistics.median(values) for name, values in found.items() if values}}
 
 
 def met(value, target, more_is_better):

@@ -14,6 +14,8 @@ def amount(value, unit):
         for limit, scale, name in ((1000, 1, "us"), (1e6, 1000, "ms"), (float("inf"), 1e6, "s")):
             if abs(value) < limit:
                 return f"{value / scale:.3g} {name}"
+    if unit == "GB/s" and value < 1:
+        return f"{value * 1000:.3g} MB/s"
     for limit, name in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.3g} {name}{unit}"
@@ -46,6 +48,8 @@ def lines(row):
         parts.append(f"target: {judged}{row['target_text']}")
     if row.get("peers"):
         parts.append("peers: " + ", ".join(f"{name} {amount(value, unit)}" for name, value in row["peers"].items()))
+    for called, figures in row.get("beside", {}).items():
+        parts.append(f"{called}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
     if row.get("spread") is not None:
         parts.append(f"{row['repeats']} repeats, spread {row['spread'] * 100:.0f} %")
     for name, why in row.get("missing", {}).items():

@@ -57,6 +57,6 @@ struct ExecutorBirth: Sendable {
                 "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
                 "SWIFT_BACKTRACE": "enable=no",
             ],
-            descriptors: [1: output, 2: output, 3: control], cgroupProcsFiles: cgroup.procsFiles)
+            descriptors: [1: output, 2: output, 3: control], cgroups: cgroup.paths)
     }
 }

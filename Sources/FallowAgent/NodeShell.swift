@@ -61,7 +61,8 @@ final class NodeShell {
         let cores = settings.nodeCores ?? topology.cpusOfCores.count
         parking = ParkingLot(
             birth: ExecutorBirth(tree: tree, executorPath: settings.executorPath),
-            maximum: settings.executorParked ?? min(cores, Settings.parkedAtMost), loop: loop, log: log)
+            maximum: settings.executorParked ?? (tree.birthsAreImmediate ? min(cores, Settings.parkedAtMost) : 0),
+            loop: loop, log: log)
         donors = ParkingLot(
             birth: ExecutorBirth(tree: tree, executorPath: settings.donorPath), maximum: 0, loop: loop, log: log)
         policy = NodePolicy(

@@ -121,7 +121,8 @@ extension ConfigurationKey {
             \.executorPollPercent, 0...100),
         ConfigurationKey(
             name: "executor.parked",
-            meaning: "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8",
+            meaning:
+                "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8, and none under cgroup v1",
             form: "auto, or a whole number from 0 to 256",
             get: { $0.executorParked.map { "\($0)" } ?? "auto" },
             set: { settings, text in

@@ -67,9 +67,9 @@ public struct Settings: Sendable, Equatable {
     public var executorFileSize: ByteCount = .gibibytes(1)
     public var executorPoll: Duration = .microseconds(100)
     public var executorPollPercent = 50
-    /// Executors that stand ready for leases, at most; nil: as many as the node has cores, up to `parkedAtMost`.
-    /// None unless the site says so: starting them delays a vacate that falls into it (docs/performance.md).
-    public var executorParked: Int? = 0
+    /// Executors that stand ready for leases, at most; nil: as many as the node has cores, up to `parkedAtMost`, and none where
+    /// starting one would delay a vacate that falls into it, as it does under cgroup v1 (docs/performance.md).
+    public var executorParked: Int?
     public static let parkedAtMost = 8
     // donors
     public var donorPath = "/usr/libexec/fallow/fallow-donor"

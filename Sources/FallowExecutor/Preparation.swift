@@ -10,7 +10,7 @@ enum Preparation {
         guard !channel.hasPacket else { return }
         // The first message read or written in JSON costs a millisecond.
         ControlChannel.rehearse()
-        if transport == .fabric { FabricPreparation.run(while: { !channel.hasPacket }) }
+        if transport == .fabric { FabricPreparation.run(willBeAnother: true, while: { !channel.hasPacket }) }
         channel.send(ExecutorReport(isPrepared: true))
     }
 }

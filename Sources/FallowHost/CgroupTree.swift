@@ -1,3 +1,4 @@
+internal import CLinux
 public import FallowModel
 internal import Glibc
 public import Logging
@@ -11,6 +12,10 @@ public final class CgroupTree: Sendable {
     public let path: String
     /// Controllers that this machine does not offer; a lease that needs one is refused.
     public let missingControllers: Set<CgroupController>
+    /// Whether to start a process in a lease's cgroup waits for nothing and holds up no kill: it is born there (cgroup v2, Linux 5.7), or
+    /// moves are quick (`movesAreQuick`). Else it is moved there, for which the kernel waits for every CPU (10 to
+    /// 20 ms), under the lock that kills need.
+    public let birthsAreImmediate: Bool
     let hierarchies: [CgroupHierarchy]
     let topWeight: TopWeight
     private let logger: Logger
@@ -49,6 +54,9 @@ public final class CgroupTree: Sendable {
         self.logger = logger
         missingControllers = layout.missing
         hierarchies = layout.hierarchies
+        birthsAreImmediate =
+            layout.hierarchies.allSatisfy(\.isUnified) && clinux_spawn_knows_birth_in_cgroups() != 0
+            || Self.movesAreQuick(mounts: HostFile.readIfPresent("/proc/self/mounts") ?? "")
         topWeight = TopWeight(
             folders: hierarchies.filter { $0.controllers.contains(.cpu) }
                 .map { CgroupWeight(hierarchy: $0, folder: "\($0.mount)/\(components[0])", atRest: share) })
@@ -107,6 +115,17 @@ public final class CgroupTree: Sendable {
     public func existing(_ lease: LeaseID) -> LeaseCgroup? {
         let cgroup = cgroup(for: lease)
         return cgroup.folders.contains { HostFile.exists($0.path) } ? cgroup : nil
+    }
+
+    /// Whether the site has told the kernel to prefer moves between cgroups to forks (the mount option favordynmods, Linux 6.0), which
+    /// holds for the whole machine whichever hierarchy has it.
+    /// - Parameter mounts: as /proc/self/mounts has them: device, folder, type, options, two numbers.
+    package static func movesAreQuick(mounts: String) -> Bool {
+        mounts.split(separator: "\n").contains { line in
+            let words = line.split(separator: " ")
+            return words.count > 3 && (words[2] == "cgroup" || words[2] == "cgroup2")
+                && words[3].split(separator: ",").contains("favordynmods")
+        }
     }
 
     /// Every lease that has a folder in any hierarchy, those half made or half removed included.

@@ -18,8 +18,8 @@ public struct LeaseCgroup: Sendable, Hashable {
     /// The one that kills and freezes comes first.
     let folders: [Folder]
 
-    /// The files a process writes itself into to be wholly in the lease, in this order: what `SpawnRequest.cgroupProcsFiles` wants.
-    public var procsFiles: [String] { folders.map { "\($0.path)/cgroup.procs" } }
+    /// The folders that a process has to be in to be wholly in the lease, in this order: what `SpawnRequest.cgroups` wants.
+    public var paths: [String] { folders.map(\.path) }
 
     /// Where a process in it stands by its own /proc/self/cgroup: a controller's name, or nothing for cgroup v2, and the path
     /// from the mount on, with which the line ends.
@@ -42,7 +42,7 @@ public struct LeaseCgroup: Sendable, Hashable {
     /// The processes in it now, those of a half-joined one included; zombies are not.
     public var processes: [Int32] {
         var found: Set<Int32> = []
-        for file in procsFiles { found.formUnion(readProcesses(file)) }
+        for path in paths { found.formUnion(readProcesses("\(path)/cgroup.procs")) }
         return found.sorted()
     }
 

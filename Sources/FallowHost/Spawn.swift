@@ -10,7 +10,7 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
     try check(request)
     let arguments = CStrings([request.executable] + request.arguments)
     let environment = CStrings(request.environment.map { "\($0.key)=\($0.value)" }.sorted())
-    let files = CStrings(request.cgroupProcsFiles)
+    let cgroups = CStrings(request.cgroups)
     var devices: [String] = []
     if case .namespacesAndDevices(let keeping) = request.isolation { devices = keeping }
     let deviceFiles = CStrings(devices)
@@ -32,8 +32,8 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
                             raw.directory = directory
                             raw.arguments = UnsafePointer(arguments.pointer)
                             raw.environment = UnsafePointer(environment.pointer)
-                            raw.cgroup_files = files.constantPointer
-                            raw.cgroup_file_count = files.count
+                            raw.cgroups = cgroups.constantPointer
+                            raw.cgroup_count = cgroups.count
                             raw.identity.devices = deviceFiles.constantPointer
                             raw.identity.device_count = deviceFiles.count
                             raw.descriptors = descriptors.baseAddress
@@ -58,7 +58,7 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
             }
         }
     }
-    withExtendedLifetime((arguments, environment, files, deviceFiles)) {}
+    withExtendedLifetime((arguments, environment, cgroups, deviceFiles)) {}
     guard child > 0 else { throw explain(failure, request, devices) }
     return SpawnedProcess(pid: child, descriptor: max(-1, clinux_pidfd_open(child)))
 }
@@ -67,7 +67,7 @@ private func check(_ request: SpawnRequest) throws(HostError) {
     func refuse(_ sentence: String) -> HostError { HostError(.badRequest, sentence, path: request.executable) }
     guard request.executable.hasPrefix("/") else { throw refuse("the executable must be an absolute path") }
     let texts =
-        [request.executable, request.workingDirectory] + request.arguments + request.cgroupProcsFiles
+        [request.executable, request.workingDirectory] + request.arguments + request.cgroups
         + request.environment.flatMap { [$0.key, $0.value] }
     guard !texts.contains(where: { $0.utf8.contains(0) }) else {
         throw refuse("neither paths, arguments nor the environment may hold a zero byte")
@@ -113,7 +113,7 @@ private func explain(
     let (sentence, path): (String, String?) =
         switch Int(failure.step) {
         case Int(CLINUX_STEP_CGROUP.rawValue):
-            ("the process could not enter its cgroup", item(request.cgroupProcsFiles))
+            ("the process could not enter its cgroup", item(request.cgroups))
         case Int(CLINUX_STEP_SESSION.rawValue): ("no new session", nil)
         case Int(CLINUX_STEP_OOM_SCORE.rawValue): ("its OOM score cannot be set", nil)
         case Int(CLINUX_STEP_SCHEDULER.rawValue): ("ordinary scheduling cannot be set", nil)

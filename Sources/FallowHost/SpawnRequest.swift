@@ -47,8 +47,9 @@ public struct SpawnRequest: Sendable {
     public var descriptors: [Int32: Int32]
     /// Whom to become; nil: stay who we are.
     public var identity: UserIdentity?
-    /// The cgroup.procs files to join, first of all: `LeaseCgroup.procsFiles`.
-    public var cgroupProcsFiles: [String]
+    /// The folders of the cgroups to be in, first of all, one a hierarchy: `LeaseCgroup.paths`. In the first the process is born
+    /// where the kernel can do that (cgroup v2, Linux 5.7), which waits for nothing.
+    public var cgroups: [String]
     /// The CPUs to run on; nil: all that the cgroup allows.
     public var affinity: MachineCPUSet?
     public var limits: Limits
@@ -61,7 +62,7 @@ public struct SpawnRequest: Sendable {
     public init(
         executable: String, arguments: [String] = [], environment: [String: String] = [:],
         workingDirectory: String = "/", descriptors: [Int32: Int32] = [:], identity: UserIdentity? = nil,
-        cgroupProcsFiles: [String] = [], affinity: MachineCPUSet? = nil, limits: Limits = Limits(),
+        cgroups: [String] = [], affinity: MachineCPUSet? = nil, limits: Limits = Limits(),
         isolation: Isolation = .none, oomScoreAdjustment: Int = 1000, deadline: Duration = .seconds(10)
     ) {
         self.executable = executable
@@ -70,7 +71,7 @@ public struct SpawnRequest: Sendable {
         self.workingDirectory = workingDirectory
         self.descriptors = descriptors
         self.identity = identity
-        self.cgroupProcsFiles = cgroupProcsFiles
+        self.cgroups = cgroups
         self.affinity = affinity
         self.limits = limits
         self.isolation = isolation

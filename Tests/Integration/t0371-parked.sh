@@ -3,7 +3,7 @@
 # is used twice, none stands in the way of a job, and none is left when there is no use for it.
 . "$(dirname "$0")/lib.sh"
 
-start_lab --nodes 2 --debug --setting executor.parked=auto
+start_lab --nodes 2 --debug --setting executor.parked=8
 programs functions hold witness cold
 library=$work/bin/libfunctions.so
 log=$FALLOW_LAB/log/fallowd.node0.out

@@ -12,7 +12,8 @@ double median(double *values, size_t count);
 double now_us(void);
 double cpu_us(void); /* of all threads of this process */
 
-/* One row: printed, and kept for the file. floor, peer and target are 0 where there are none; `met` as the row defines it. */
+/* One row: printed, and kept for the file. floor, peer and target are 0 where there are none; `met` as the row defines it,
+ * and of no meaning without a target. */
 void row(const char *name, double value, const char *unit, double floor, double peer, double target, int met);
 
 /* A memory file filled with bytes that are not zero, sealed against growing, and a pager over it. */

@@ -38,14 +38,34 @@ double cpu_us(void)
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
+/* A figure that there is, or null. */
+static void keep(const char *key, double value)
+{
+	if (value == 0)
+		fprintf(kept, "\"%s\":null,", key);
+	else
+		fprintf(kept, "\"%s\":%.3f,", key, value);
+}
+
 void row(const char *name, double value, const char *unit, double floor, double peer, double target, int met)
 {
-	printf("%-52s %9.2f %-5s floor %8.2f  peer %8.2f  target %8.2f  %s\n", name, value, unit, floor, peer, target,
-	       target == 0 ? "" : met ? "met" : "missed");
+	const char *judged = target == 0 ? "null" : met ? "true" : "false";
+	printf("%-52s %9.2f %-5s", name, value, unit);
+	if (floor != 0)
+		printf(" floor %8.2f", floor);
+	if (peer != 0)
+		printf(" peer %8.2f", peer);
+	if (target != 0)
+		printf(" target %8.2f %s", target, met ? "met" : "missed");
+	putchar('\n');
 	fflush(stdout);
-	if (kept != NULL)
-		fprintf(kept, "{\"name\":\"%s\",\"value\":%.3f,\"unit\":\"%s\",\"floor\":%.3f,\"peer\":%.3f,\"target\":%.3f,\"met\":%s}\n",
-			name, value, unit, floor, peer, target, met ? "true" : "false");
+	if (kept == NULL)
+		return;
+	fprintf(kept, "{\"name\":\"%s\",\"value\":%.3f,\"unit\":\"%s\",", name, value, unit);
+	keep("floor", floor);
+	keep("peer", peer);
+	keep("target", target);
+	fprintf(kept, "\"met\":%s}\n", judged);
 }
 
 int filled_file(size_t size)

@@ -13,8 +13,10 @@ struct clinux_spawn_request {
 	char *const *arguments;   /* null-terminated, argv[0] first */
 	char *const *environment; /* null-terminated, the whole of it */
 	const char *directory;
-	const char *const *cgroup_files; /* cgroup.procs files the child writes itself into */
-	size_t cgroup_file_count;
+	/* The cgroups it is in before anything else, one a hierarchy. In the first, where that is of cgroup v2 and Linux 5.7 or
+	 * later, it is born; to move a process into a cgroup the kernel waits for every CPU, with a lock that killing needs. */
+	const char *const *cgroups; /* folders */
+	size_t cgroup_count;
 	const struct clinux_spawn_descriptor *descriptors; /* all others are closed; 0-2 not named become /dev/null */
 	size_t descriptor_count;
 	struct clinux_identity identity;
@@ -26,4 +28,7 @@ struct clinux_spawn_request {
  * cannot even be killed within a second). Blocks until the child has exec'd or failed, at most deadline_milliseconds plus
  * that second. */
 pid_t clinux_spawn(const struct clinux_spawn_request *request, struct clinux_spawn_failure *failure);
+
+/* 1 when this kernel lets processes be born in a cgroup of v2. */
+int clinux_spawn_knows_birth_in_cgroups(void);
 #endif

@@ -26,6 +26,17 @@ proves 'the node offers its two cores' within 30 node_is node0 "node['offer']['c
 first_call() { timeout --kill-after=5 60 "$work/bin/as" "$user" fallow invoke "$library" echo --wait 30; }
 proves 'a first call comes through' within 120 first_call
 
+# Under cgroup v2 executors stand ready unless somebody says otherwise. The kernel refuses a device to a process that was
+# somebody else when it was opened; the lease after the next would die of it.
+opened_no_device() {
+	local pids
+	pids=$(parked_pids node0)
+	[ -n "$pids" ] || { echo 'none stands ready'; return 1; }
+	# shellcheck disable=SC2086
+	for pid in $pids; do ! find "/proc/$pid/fd" -printf '%l\n' | grep infiniband || return 1; done
+}
+proves 'an executor stands ready for the next lease, and has opened no device yet' within 60 opened_no_device
+
 # Payloads, and proof of the way they went.
 received() { cat "/sys/class/infiniband/$1/ports/1/hw_counters/rcvd_pkts"; } # DEVICE
 echoed() {

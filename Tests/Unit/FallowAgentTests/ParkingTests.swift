@@ -76,7 +76,7 @@ struct ParkingTests {
         #expect(try String(contentsOfFile: "/proc/\(waiting)/cgroup", encoding: .utf8) == before)
         let (cgroup, process) = node.on { ($0.executors[LeaseID(2)]!.cgroup, $0.executors[LeaseID(2)]!.process.pid) }
         #expect(process == waiting && cgroup.processes == [waiting])
-        let memory = cgroup.procsFiles.map { ($0 as NSString).deletingLastPathComponent }
+        let memory = cgroup.paths
             .flatMap { ["\($0)/memory.limit_in_bytes", "\($0)/memory.max"] }
             .compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.first
         #expect(memory == "\(256 << 20)\n")

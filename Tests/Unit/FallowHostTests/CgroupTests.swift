@@ -11,7 +11,7 @@ func startStubborn(in cgroup: LeaseCgroup) throws -> SpawnedProcess {
     try spawn(
         SpawnRequest(
             executable: "/bin/bash", arguments: ["-c", stubborn], environment: ["PATH": "/usr/bin:/bin"],
-            cgroupProcsFiles: cgroup.procsFiles))
+            cgroups: cgroup.paths))
 }
 
 extension LeaseTests {
@@ -53,13 +53,40 @@ extension LeaseTests {
                 let cgroup = try tree.create(lease, limits: .ample)
                 try withFolder { folder in
                     let (status, output) = try runShell("cat /proc/self/cgroup", in: folder) {
-                        $0.cgroupProcsFiles = cgroup.procsFiles
+                        $0.cgroups = cgroup.paths
                     }
                     #expect(exitCode(status) == 0)
                     let inside = output.split(separator: "\n").filter { $0.hasSuffix("/\(tree.path)/leases/\(lease)") }
-                    #expect(inside.count == cgroup.procsFiles.count, "\(output)")
+                    #expect(inside.count == cgroup.paths.count, "\(output)")
                 }
             }
+        }
+
+        /// A file that takes nothing lies over cgroup.procs: who has to be moved does not get in.
+        @Test(.enabled(if: modes.contains(.v2))) func underVersion2ItIsBornThere() throws {
+            try withTree(mode: .v2) { tree in
+                #expect(tree.birthsAreImmediate)
+                let cgroup = try tree.create(lease, limits: .ample)
+                let file = "\(cgroup.paths[0])/cgroup.procs"
+                #expect(mount("/dev/full", file, nil, UInt(MS_BIND), nil) == 0)
+                defer { umount2(file, CInt(MNT_DETACH)) }
+                try withFolder { folder in
+                    let (status, output) = try runShell("cat /proc/self/cgroup", in: folder) {
+                        $0.cgroups = cgroup.paths
+                    }
+                    #expect(exitCode(status) == 0)
+                    #expect(output.contains("0::/\(tree.path)/leases/\(lease)\n"), "\(output)")
+                }
+            }
+        }
+
+        @Test func whetherMovesAreQuickIsAMountOption() {
+            func quick(_ mounts: String) -> Bool { CgroupTree.movesAreQuick(mounts: mounts) }
+            #expect(quick("proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,relatime,favordynmods 0 0\n"))
+            #expect(quick("cgroup /sys/fs/cgroup/cpu cgroup rw,favordynmods,cpu 0 0"))
+            #expect(!quick("cgroup2 /sys/fs/cgroup cgroup2 rw,relatime 0 0\ntmpfs /favordynmods tmpfs rw 0 0\n"))
+            #expect(!quick("x /y ext4 rw,favordynmods 0 0\n"))
+            #expect(!quick(""))
         }
 
         @Test(arguments: modes) func killEndsWhatForksAndIgnoresSignals(mode: CgroupMode) throws {
@@ -98,7 +125,7 @@ extension LeaseTests {
                 let process = try spawn(
                     SpawnRequest(
                         executable: "/bin/sh", arguments: ["-c", "while :; do :; done"],
-                        cgroupProcsFiles: cgroup.procsFiles))
+                        cgroups: cgroup.paths))
                 usleep(20_000)
                 try cgroup.freeze()
                 usleep(20_000)
@@ -121,7 +148,7 @@ extension LeaseTests {
                     "x = bytearray(64 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nimport time\ntime.sleep(60)"
                 let process = try spawn(
                     SpawnRequest(
-                        executable: "/usr/bin/python3", arguments: ["-c", script], cgroupProcsFiles: cgroup.procsFiles))
+                        executable: "/usr/bin/python3", arguments: ["-c", script], cgroups: cgroup.paths))
                 let deadline = monotonicSeconds() + 10
                 while monotonicSeconds() < deadline, cgroup.usage().memory < .mebibytes(64) { usleep(10_000) }
                 let usage = cgroup.usage()
@@ -139,7 +166,7 @@ extension LeaseTests {
                     // tmpfs counts too, so a hog cannot hide in /dev/shm.
                     for script in ["exec tail /dev/zero", "exec head -c 100M /dev/zero > /dev/shm/hog"] {
                         let (status, output) = try runShell(script, in: folder) {
-                            $0.cgroupProcsFiles = cgroup.procsFiles
+                            $0.cgroups = cgroup.paths
                             $0.isolation = .namespacesAndDevices()
                         }
                         #expect(endingSignal(status) == SIGKILL, "\(script) \(output)")
@@ -169,7 +196,7 @@ extension LeaseTests {
                 let bomb = try spawn(
                     SpawnRequest(
                         executable: "/usr/bin/python3", arguments: ["-c", script], descriptors: [1: ends[1]],
-                        cgroupProcsFiles: cgroup.procsFiles))
+                        cgroups: cgroup.paths))
                 close(ends[1])
                 var answer = [UInt8](repeating: 0, count: 16)
                 let count = read(ends[0], &answer, 16)
@@ -190,14 +217,14 @@ extension LeaseTests {
                     LeaseID(2), limits: LeaseLimits(cpuQuotaCores: 1, memory: .mebibytes(64), processes: 20))
                 try withFolder { folder in
                     let (_, output) = try runShell("grep Cpus_allowed_list /proc/self/status", in: folder) {
-                        $0.cgroupProcsFiles = pinned.procsFiles
+                        $0.cgroups = pinned.paths
                     }
                     #expect(output == "Cpus_allowed_list:\t\(last)\n")
                 }
                 let burn = "for i in 1 2 3 4; do while :; do :; done & done; wait"
                 let burner = try spawn(
                     SpawnRequest(
-                        executable: "/bin/sh", arguments: ["-c", burn], cgroupProcsFiles: quota.procsFiles))
+                        executable: "/bin/sh", arguments: ["-c", burn], cgroups: quota.paths))
                 usleep(300_000)
                 let (start, before) = (monotonicSeconds(), quota.usage().cpu)
                 usleep(1_000_000)

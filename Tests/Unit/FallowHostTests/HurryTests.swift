@@ -12,7 +12,7 @@ extension LeaseTests {
                 try spawn(
                     SpawnRequest(
                         executable: "/usr/bin/python3", arguments: ["-c", burn],
-                        cgroupProcsFiles: cgroup?.procsFiles ?? []))
+                        cgroups: cgroup?.paths ?? []))
             }
             try withTree(mode: .automatic, keepLowestWeight: true) { tree in
                 let cgroup = try tree.create(LeaseID(1), limits: .ample)

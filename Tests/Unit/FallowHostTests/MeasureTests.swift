@@ -198,7 +198,7 @@ import Testing
         let process = try spawn(
             SpawnRequest(
                 executable: "/usr/bin/python3", arguments: ["-c", script], descriptors: [1: ends[1]],
-                cgroupProcsFiles: paths.filter { $0.hasSuffix("step_0") }.map { "\($0)/cgroup.procs" }))
+                cgroups: paths.filter { $0.hasSuffix("step_0") }))
         close(ends[1])
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = read(ends[0], &buffer, buffer.count)

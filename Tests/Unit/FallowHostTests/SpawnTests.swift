@@ -101,9 +101,9 @@ import Testing
         }
         #expect(folder?.path == "/nowhere")
         let cgroup = #expect(throws: HostError.self) {
-            try spawn(SpawnRequest(executable: "/bin/true", cgroupProcsFiles: ["/dev/null", "/nowhere/cgroup.procs"]))
+            try spawn(SpawnRequest(executable: "/bin/true", cgroups: ["/nowhere"]))
         }
-        #expect(cgroup?.path == "/nowhere/cgroup.procs")
+        #expect(cgroup?.path == "/nowhere")
     }
 
     @Test(arguments: [

@@ -53,7 +53,7 @@ extension LeaseTests {
                 let process = try spawn(
                     SpawnRequest(
                         executable: "/usr/bin/python3", arguments: ["-c", script], descriptors: [1: ends[1]],
-                        cgroupProcsFiles: cgroup.procsFiles))
+                        cgroups: cgroup.paths))
                 close(ends[1])
                 var byte: UInt8 = 0
                 #expect(read(ends[0], &byte, 1) == 1)
