@@ -209,7 +209,8 @@ let package = Package(
         .target(
             name: "TransportBenchmarks",
             dependencies: [
-                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "CLinux",
+                "FallowTransport", "FallowModel", "FallowWire", "TransportShm", "TransportFabric", "TransportVerbs",
+                "CLinux",
             ], path: "Benchmarks/TransportBenchmarks", swiftSettings: swift),
         .executableTarget(
             name: "transport-bench", dependencies: ["TransportBenchmarks"], path: "Benchmarks/transport",

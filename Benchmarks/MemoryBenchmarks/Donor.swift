@@ -57,7 +57,7 @@ final class Lender {
         var words = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child: pid_t = 0
-        let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, nil)
+        let code = posix_spawn(&child, "/usr/bin/taskset", &actions, nil, &words, environ)
         close(pipes[1])
         if let high { close(high) }
         guard code == 0 else { throw Failure(description: "cannot start a donor") }

@@ -3,11 +3,13 @@ internal import FallowTransport
 internal import Glibc
 internal import TransportFabric
 internal import TransportShm
+internal import TransportVerbs
 
 private let geometry = ArenaGeometry(slotCount: 64, inputBytes: 1 << 20, outputBytes: 1 << 20)
 private let secret = [UInt8](repeating: 1, count: 32)
 
-/// The executor's process: `what` is serve-shm (the arena is descriptor `argument`) or serve-fabric.
+/// The executor's process: `what` is serve-shm (the arena is descriptor `argument`), serve-fabric or serve-verbs (`argument` is
+/// the address where it listens).
 public func serve(_ what: String, _ argument: String) {
     alarm(120)  // the bound, should the client die without closing
     do {
@@ -16,9 +18,16 @@ public func serve(_ what: String, _ argument: String) {
             try arena.prefault(worker: 0)
             var endpoint = try arena.endpoint(worker: 0, side: .executor)
             try answer(&endpoint, replyBytes: 64)
+        } else if what == "serve-verbs" {
+            let listener = try VerbsListener(
+                bindAddress: argument, leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
+            print(listener.address)
+            fflush(nil)
+            var endpoint = try listener.acceptNext(timeout: .seconds(10)).takeEndpoint()
+            try answer(&endpoint, replyBytes: 1)
         } else {
             let listener = try FabricListener(
-                bindAddress: "127.0.0.1", leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
+                bindAddress: argument, leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
             print(listener.address)
             fflush(nil)
             var endpoint = try listener.acceptNext(timeout: .seconds(10)).takeEndpoint()
@@ -40,31 +49,47 @@ public func benchmarkShm() throws {
 }
 
 public func benchmarkFabric() throws {
+    let (child, address) = try startListening("serve-fabric", "127.0.0.1")
+    defer { reap(child) }
+    var endpoint = try FabricEndpoint.connect(
+        address: address, leaseID: LeaseID(1), worker: 0, secret: secret, geometry: geometry, timeout: .seconds(5))
+    try report(&endpoint, rounds: 20_000, group: 1, pipelined: 50_000)
+}
+
+/// Between two addresses that RDMA devices carry: few rounds, for an emulated device takes a millisecond for each.
+public func benchmarkVerbs(server: String, client: String) throws {
+    let (child, address) = try startListening("serve-verbs", server)
+    defer { reap(child) }
+    let connector = VerbsConnector(
+        address: address, leaseID: LeaseID(1), secret: secret, geometry: geometry, source: client)
+    var endpoint = try connector.connect(worker: 0, timeout: .seconds(5))
+    try report(&endpoint, rounds: 1_000, group: 1, pipelined: 1_000, bytes: 1)
+}
+
+/// - Returns: the child, and where it says that it listens.
+private func startListening(_ what: String, _ argument: String) throws -> (child: pid_t, address: String) {
     var pipes: [CInt] = [0, 0]
     guard pipe(&pipes) == 0 else { throw TransportError.system(code: errno) }
-    let child = try start("serve-fabric", "-", passing: nil, output: pipes[1])
+    defer { close(pipes[0]) }
+    let child = try start(what, argument, passing: nil, output: pipes[1])
     close(pipes[1])
-    defer { reap(child) }
     var line: [UInt8] = []
     var byte: UInt8 = 0
     while read(pipes[0], &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
-    var endpoint = try FabricEndpoint.connect(
-        address: String(decoding: line, as: UTF8.self), leaseID: LeaseID(1), worker: 0, secret: secret,
-        geometry: geometry, timeout: .seconds(5))
-    try report(&endpoint, rounds: 20_000, group: 1, pipelined: 50_000)
+    return (child, String(decoding: line, as: UTF8.self))
 }
 
 /// Prints the lines that Benchmarks/harness reads; closes the endpoint.
 private func report<E: Endpoint & ~Copyable>(
-    _ endpoint: inout E, rounds: Int, group: Int, pipelined: Int
+    _ endpoint: inout E, rounds: Int, group: Int, pipelined: Int, bytes: Int = 64
 ) throws(TransportError) {
     var sequence: UInt32 = 0
-    _ = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 10, group: group, bytes: 64)
-    let took = try pingPong(&endpoint, sequence: &sequence, rounds: rounds, group: group, bytes: 64)
+    _ = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 10, group: group, bytes: bytes)
+    let took = try pingPong(&endpoint, sequence: &sequence, rounds: rounds, group: group, bytes: bytes)
     print("p50_us \(took[took.count / 2] / 1000)")
-    let singly = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 4, group: 1, bytes: 64)
+    let singly = try pingPong(&endpoint, sequence: &sequence, rounds: rounds / 4, group: 1, bytes: bytes)
     print("p99_us \(singly[singly.count * 99 / 100] / 1000)")
-    print("per_second \(try pipeline(&endpoint, sequence: &sequence, count: pipelined, bytes: 64))")
+    print("per_second \(try pipeline(&endpoint, sequence: &sequence, count: pipelined, bytes: bytes))")
     endpoint.close()
 }
 
