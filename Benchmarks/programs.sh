@@ -44,7 +44,7 @@ command_with() {
 	else
 		rm -f statistics
 		FALLOW_TEST_DONORS=2 FALLOW_RUN_STATISTICS=$work/statistics best_of "$2" \
-			"$bin/fallow" run --remote-mem=512M --local-mem="$1" -- "${command[@]}"
+			"$bin/fallow" run --remote-mem=512M --local-mem="$1" --block="$block" -- "${command[@]}"
 		bytes=$(grep '"used":true' statistics | field peak_bytes)
 	fi
 }
@@ -79,11 +79,12 @@ row() { # NAME KIND COMMAND...
 	rows+=("$json}")
 }
 
-wanted=("$@")
+wanted=("$@") block=64K
 printf '%-12s %11s %11s %9s %9s %9s %9s\n' program memory plain '100 %' '75 %' '50 %' '25 %'
 row sort command sort -S 60M --parallel=2 lines
 row numpy command /usr/bin/python3 sorting.py
 row xz command xz -4 -T1 -c few
+block=4K row 'xz, 4K' command xz -4 -T1 -c few
 row matmul example matmul 1024
 row jacobi example jacobi 1448 8
 row bfs example bfs 262144 16

@@ -163,6 +163,7 @@ private struct LeaseOpening {
     private func connectShm(arena descriptor: Int32) throws(FallowError) -> ConnectedWorkers {
         do {
             let arena = try ShmArena(adopting: descriptor, expecting: geometry, workers: opened.workers)
+            fate.read { arena.endedReason }
             let buffers = geometry.bufferBytes > 0 ? BufferArea(arena: arena) : nil
             var workers: [WorkerConnection] = []
             for worker in 0..<opened.workers {

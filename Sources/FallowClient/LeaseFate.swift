@@ -8,6 +8,7 @@ final class LeaseFate: Sendable {
     private let over = Atomic<Bool>(false)
     private let told = Atomic<Bool>(false)
     private let story = Mutex<(reason: LeaseEnd, sentence: String)?>(nil)
+    private let written = Mutex<(@Sendable () -> UInt32?)?>(nil)
 
     init(leaseID: LeaseID) { self.leaseID = leaseID }
 
@@ -18,6 +19,11 @@ final class LeaseFate: Sendable {
     var reason: LeaseEnd? { story.withLock { $0?.reason } }
     /// What to tell the caller; a sentence's main clause.
     var sentence: String { story.withLock { $0?.sentence } ?? "the lease ended: its executor cannot be reached" }
+
+    /// From now on the lease's memory is looked at for why it is over.
+    func read(from memory: @escaping @Sendable () -> UInt32?) { written.withLock { $0 = memory } }
+    /// Why the lease is over by its memory, which the agent writes before it kills, and which the lease's functions can write too.
+    var writtenReason: LeaseEnd? { written.withLock { $0?() }.flatMap { LeaseEnd(number: $0) } }
 
     /// Records the end. The first reason stays.
     /// - Parameter detail: what the agent said of it, if anything.

@@ -208,12 +208,16 @@ struct WorkerCore<Connection: Endpoint & ~Copyable>: @unchecked Sendable {
 
     private func giveUp(_ error: TransportError) {
         if error == .peerLost {
-            // The agent knows why, and says it within milliseconds.
+            // The agent knows why, and says it within milliseconds, unless the node is very busy.
             agent.hear(of: fate, atMost: .milliseconds(40))
         }
         if !fate.isOver {
-            let detail = error == .peerLost ? "it is gone" : "a connection to it was given up: \(error)"
-            fate.end(.executorDied, detail: detail)
+            if error == .peerLost, let reason = fate.writtenReason {
+                fate.end(reason)
+            } else {
+                let detail = error == .peerLost ? "it is gone" : "a connection to it was given up: \(error)"
+                fate.end(.executorDied, detail: detail)
+            }
             agent.post(.release, leaseID: fate.leaseID)
         }
         if !state.pointee.ring.isOver { finish() }

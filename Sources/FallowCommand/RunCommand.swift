@@ -41,6 +41,11 @@ struct RunCommand: AsyncParsableCommand {
     var remoteMem: String?
     @Option(help: "How much of it may be on this node at a time (default: a quarter of --remote-mem).")
     var localMem: String?
+    @Option(
+        help:
+            "How much of it comes and goes at once: 4K, 8K, 16K, 32K or 64K. Less suits programs that touch memory at random, and costs others."
+    )
+    var block = "64K"
     @Flag(help: "Keep a second copy in a file of --scratch: survives the loss of all donors.")
     var durable = false
     @Flag(help: "Keep one copy: the program ends when a donor is lost (the default, unless the job said durable).")
@@ -62,6 +67,10 @@ struct RunCommand: AsyncParsableCommand {
     /// The least that may be here at a time: 8 MiB, 128 blocks.
     static let leastLocal = ByteCount.mebibytes(8)
 
+    /// What `--block` may be: a page to the bytes of a slot of the relay.
+    static let blocks = [4, 8, 16, 32, 64].map { ByteCount.kibibytes($0) }
+    private var blockSize: ByteCount? { ByteCount(parsing: block).flatMap { Self.blocks.contains($0) ? $0 : nil } }
+
     private var remote: ByteCount? { remoteMem.flatMap { ByteCount(parsing: $0) } }
 
     func validate() throws {
@@ -74,6 +83,7 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("--local-mem '\(localMem)' is not 8M to --remote-mem")
             }
         }
+        guard blockSize != nil else { throw ValidationError("--block '\(block)' is not 4K, 8K, 16K, 32K or 64K") }
         guard !(durable && cache) else { throw ValidationError("--durable or --cache, not both") }
         guard scratch == nil || durable else { throw ValidationError("--scratch is for --durable") }
         guard wait >= 0, wait.isFinite else { throw ValidationError("--wait must be 0 or more, not \(wait)") }
@@ -119,7 +129,8 @@ struct RunCommand: AsyncParsableCommand {
         let relay = donors.relay.map { (file: $0.file, bytes: $0.capacityBytes) }
         let lent = donors.files.reduce(0) { $0 + $1.bytes } + (relay?.bytes ?? 0)
         let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(lent / 4))
-        environment.lend(donors.files, relay: relay, local: local, fallsBack: fallback == .local)
+        environment.lend(
+            donors.files, relay: relay, local: local, block: blockSize ?? Self.blocks[4], fallsBack: fallback == .local)
         environment.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
         if durable || !cache && donors.jobIsDurable == true {
             let folder = scratch ?? inherited["TMPDIR"] ?? "/var/tmp"

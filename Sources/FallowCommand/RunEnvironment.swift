@@ -39,12 +39,15 @@ struct RunEnvironment {
     init(parent: pid_t) { self.parent = parent }
 
     /// - Parameter relay: its file, and the bytes behind it.
-    mutating func lend(_ files: [LentFile], relay: (file: SharedFile, bytes: Int)?, local: ByteCount, fallsBack: Bool) {
+    mutating func lend(
+        _ files: [LentFile], relay: (file: SharedFile, bytes: Int)?, local: ByteCount, block: ByteCount, fallsBack: Bool
+    ) {
         lentBytes = files.reduce(0) { $0 + $1.bytes } + (relay?.bytes ?? 0)
         values["FALLOW_RUN_MEMORY"] =
             files.map { "\($0.file.text(in: parent)):\($0.dataOffset):\($0.reclaimedOffset)" }.joined(separator: ",")
         values["FALLOW_RUN_RELAY"] = relay?.file.text(in: parent)
         values["FALLOW_RUN_LOCAL"] = "\(local.bytes)"
+        values["FALLOW_RUN_BLOCK"] = "\(block.bytes)"
         values["FALLOW_RUN_FALLBACK"] = fallsBack ? "local" : "fail"
         values["FALLOW_RUN_PARENT"] = "\(parent)"
     }

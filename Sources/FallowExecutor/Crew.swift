@@ -34,7 +34,7 @@ final class Crew {
             throw WireError(.invalid, "the arena cannot be used: \(error)")
         }
         // Callers hear of it at once when this process ends itself.
-        Lifeline.lastWord.withLock { $0 = { arena.markEnded(1) } }
+        Lifeline.lastWord.withLock { $0 = { arena.markEnded(LeaseEnd.executorDied.number) } }
         for worker in 0..<assignment.workers {
             do {
                 try arena.prefault(worker: worker)

@@ -8,7 +8,7 @@ bin=${FALLOW_BIN:-$tree/.build/release}
 # Memory files of `fallow run` itself stand for donors, laid out as theirs.
 export FALLOW_TEST_DONORS=3 FALLOW_RUN_STATISTICS=1
 cd "$work/scratch" || exit 1
-lend() { timeout 50 "$bin/fallow" run --remote-mem=200M --local-mem=16M "$@"; }
+lend() { timeout 50 "$bin/fallow" run --remote-mem=200M --local-mem=16M --block="${block:-64K}" "$@"; }
 plain() { timeout 50 "$@"; }
 
 awk 'BEGIN { srand(7); for (i = 0; i < 400000; i++) printf "%010d %d\n", rand() * 1e10, i }' >lines
@@ -56,6 +56,13 @@ at_most() { # KIB FILE: by the kernel's count
 more_than() { [ "$(cat "$2")" -gt "$1" ]; }
 
 proves 'sort sorts a file larger than its local memory' same sort sort -S 40M --parallel=2 lines
+faults() { sed -n 's/.*; \([0-9]*\) faults, .*/\1/p' "$1.said"; }
+in_pages() {
+	block=4K same pages sort -S 40M --parallel=2 lines || return
+	echo "$(faults sort) faults in blocks of 64 KiB, $(faults pages) in pages"
+	[ "$(faults pages)" -gt $(($(faults sort) * 2)) ]
+}
+proves 'the same in pages of 4 KiB, with more faults' in_pages
 numpy_runs() {
 	plain /usr/bin/python3 sorting.py plain.kib >numbers.plain || return
 	lend -- /usr/bin/python3 sorting.py remote.kib >numbers.remote || return

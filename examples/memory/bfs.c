@@ -8,7 +8,7 @@ int main(int argc, char **argv)
 	size_t edge_bytes = count * degree * sizeof(uint32_t), vertex_bytes = count * sizeof(uint32_t);
 	if (argc < 2 || count == 0 || degree == 0 || count > UINT32_MAX / 2)
 		remote_stop("bfs LOCAL_MIB [VERTICES [DEGREE]]", 22);
-	remote_open(strtoull(argv[1], NULL, 10));
+	remote_open(strtoull(argv[1], NULL, 10), 4096);
 	uint32_t *edges = remote_take(edge_bytes), *level = remote_take(vertex_bytes), *queue = remote_take(vertex_bytes);
 	for (size_t i = 0; i < count * degree; i++)
 		edges[i] = (uint32_t)(remote_random(&state) % count);

@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 	size_t bytes = n * n * sizeof(double);
 	if (argc < 2 || n < 3)
 		remote_stop("jacobi LOCAL_MIB [N, at least 3 [SWEEPS]]", 22);
-	remote_open(strtoull(argv[1], NULL, 10));
+	remote_open(strtoull(argv[1], NULL, 10), 65536);
 	double *from = remote_take(bytes), *to = remote_take(bytes);
 	for (size_t i = 0; i < n; i++)
 		from[i] = to[i] = (double)i;

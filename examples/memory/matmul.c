@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	size_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024, tiles = n / TILE, bytes = n * n * sizeof(double);
 	if (argc < 2 || n == 0 || n % TILE != 0)
 		remote_stop("matmul LOCAL_MIB [N, a multiple of 128]", 22);
-	remote_open(strtoull(argv[1], NULL, 10));
+	remote_open(strtoull(argv[1], NULL, 10), 65536);
 	double *a = remote_take(bytes), *b = remote_take(bytes), *c = remote_take(bytes);
 	for (size_t i = 0; i < n * n; i++) {
 		a[i] = (double)(remote_random(&state) % 1000) / 8;

@@ -32,8 +32,9 @@ static inline void remote_stop(const char *what, int error)
 	exit(1);
 }
 
-/* `local_mib` 0: no pager. */
-static inline void remote_open(uint64_t local_mib)
+/* `local_mib` 0: no pager. `block_bytes` is what comes and goes at once: 64 KiB where memory is gone through in order, a page where it
+ * is touched at random. */
+static inline void remote_open(uint64_t local_mib, uint32_t block_bytes)
 {
 	struct fallow_pager_settings settings;
 	remote_began = remote_now();
@@ -42,6 +43,7 @@ static inline void remote_open(uint64_t local_mib)
 	fallow_pager_settings_default(&settings);
 	settings.mode = FALLOW_MODE_SIGBUS;
 	settings.resident_cap_bytes = local_mib << 20;
+	settings.block_bytes = block_bytes;
 	int error = fallow_pager_create(&settings, &remote_pager);
 	if (error != 0)
 		remote_stop("the pager", error);

@@ -46,7 +46,7 @@ extern struct arena preload_arena;
 
 struct preload_settings {
 	char donors[16384], relay[64], claim[64], scratch[64], statistics[256];
-	uint64_t local_bytes, threshold_bytes;
+	uint64_t local_bytes, block_bytes, threshold_bytes;
 	bool has_memory, falls_back, is_direct; /* is_direct: `fallow run` started this very process */
 };
 extern struct preload_settings preload_settings;

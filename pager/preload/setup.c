@@ -59,6 +59,7 @@ void preload_settings_read(void)
 	text_in("FALLOW_RUN_SCRATCH", preload_settings.scratch, sizeof preload_settings.scratch);
 	text_in("FALLOW_RUN_STATISTICS", preload_settings.statistics, sizeof preload_settings.statistics);
 	preload_settings.local_bytes = number_in("FALLOW_RUN_LOCAL", 64u << 20);
+	preload_settings.block_bytes = number_in("FALLOW_RUN_BLOCK", 65536);
 	preload_settings.threshold_bytes = number_in("FALLOW_RUN_THRESHOLD", 1u << 20);
 	if (preload_settings.threshold_bytes < 65536)
 		preload_settings.threshold_bytes = 65536;
@@ -207,6 +208,7 @@ static int open_arena(void)
 	fallow_pager_settings_default(&settings);
 	settings.mode = FALLOW_MODE_SIGBUS;
 	settings.resident_cap_bytes = preload_settings.local_bytes;
+	settings.block_bytes = (uint32_t)preload_settings.block_bytes;
 	error = fallow_pager_create(&settings, &pager);
 	if (error != 0)
 		return error;

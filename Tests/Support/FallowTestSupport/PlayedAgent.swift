@@ -69,17 +69,20 @@ public final class PlayedAgent: @unchecked Sendable {
     public var seen: [LocalRequest] { requests.withLock { $0 } }
     public var executorPIDs: [Int32] { live.withLock { $0.values.map(\.handle.pid) } }
 
-    /// Takes every lease back as an agent does: kill, mark, tell, reclaim.
-    public func revoke(_ reason: LeaseEnd, reclaims: Bool = true) {
+    /// Takes every lease back as an agent does: mark, kill, tell, reclaim.
+    /// - Parameter tells: false: the word to the client is lost in a busy node.
+    public func revoke(_ reason: LeaseEnd, tells: Bool = true, reclaims: Bool = true) {
         ending.withLock { $0 = reason }
+        isMute.store(!tells, ordering: .sequentiallyConsistent)
         for executor in live.withLock({ Array($0.values) }) {
+            executor.arena.markEnded(reason.number)
             kill(executor.handle.pid, SIGKILL)
             usleep(5000)
-            executor.arena.markEnded(1)
             if reclaims { try? executor.arena.reclaim() }
         }
     }
     private let ending = Mutex<LeaseEnd>(.executorDied)
+    private let isMute = Atomic<Bool>(false)
 
     private func serve() {
         var sessions: [Session] = []
@@ -184,8 +187,9 @@ public final class PlayedAgent: @unchecked Sendable {
         for (id, executor) in session.leases where executor.handle.checkExit() != nil {
             executor.arena.markEnded(1)
             session.leases[id] = nil
-            session.send(LocalReply(kind: .ended, leaseID: id, reason: ending.withLock { $0 }))
             forget(id)
+            guard !isMute.load(ordering: .sequentiallyConsistent) else { continue }
+            session.send(LocalReply(kind: .ended, leaseID: id, reason: ending.withLock { $0 }))
         }
     }
 

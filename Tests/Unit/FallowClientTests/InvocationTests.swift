@@ -253,12 +253,13 @@ import Testing
         #expect(try answered.wait(timeout: .seconds(1)).output == little(1), "what was answered before the end counts")
     }
 
-    @Test func aRevokedLeaseSaysWhy() throws {
+    /// With the agent's word, and without: then its memory says it.
+    @Test(arguments: [true, false]) func aRevokedLeaseSaysWhy(agentTells: Bool) throws {
         defer { agent.stop() }
         let lease = try lease()
         _ = try lease.invoke("nap", little(0), timeout: .seconds(5))
         let future = try lease.submit("nap", little(20_000))
-        agent.revoke(.reclaimed)
+        agent.revoke(.reclaimed, tells: agentTells)
         do {
             _ = try future.wait(timeout: .seconds(5))
             Issue.record("a revoked lease answered")
