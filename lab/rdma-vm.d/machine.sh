@@ -54,7 +54,8 @@ end_guest() {
 write_exchange() { # COMMAND...
 	mkdir -p "$folder/exchange/shared"
 	chmod 755 "$folder"
-	cp "$parts/guest" "$parts/guest-of-disk" "$parts/devices.sh" "$parts/exchange.sh" "$folder/exchange/"
+	cp "$parts/guest" "$parts/guest-of-disk" "$parts/devices.sh" "$parts/exchange.sh" "$parts/steady.sh" \
+		"$folder/exchange/"
 	printf '%q ' "$@" >"$folder/exchange/command"
 	printf 'guest_net=%q guest_tree=%q guest_folder=%q guest_variables=(%s)\n' "$net" "$tree" "$PWD" \
 		"${variables[*]@Q}" >"$folder/exchange/settings"
