@@ -81,8 +81,8 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do "$work/bin/libfabric" || exit 1; done >"$work/
 mkdir -p "$tree/.build/bench/bin"
 make --no-print-directory -s -C "$tree/Benchmarks" "BENCH=$tree/.build/bench/bin" "$tree/.build/bench/bin/cgroup_birth" || exit 1
 for mount in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-	[ ! -e "$mount/cgroup.controllers" ] || "$tree/.build/bench/bin/cgroup_birth" "$mount" || exit 1
-done >"$work/birth"
+	[ ! -e "$mount/cgroup.controllers" ] || "$tree/.build/bench/bin/cgroup_birth" "$mount"
+done >"$work/birth" || : >"$work/birth" # a kernel that cannot do it has no such rows
 python3 - "$work" "$tree/.build/bench/cold.json" <<'PYTHON'
 import json
 import math
@@ -146,8 +146,7 @@ for index, what in enumerate(("loading it", "its first fi_getinfo", "CPU time of
     row(f"libfabric's start in a process of its own: {what}, p50", share(values, 0.5))
 for line in open(f"{folder}/birth"):
     key, microseconds = line.split()
-    what = key.removesuffix("_p50_us").replace("_", " ").replace("kill while", "a kill meanwhile:")
-    row(f"the kernel's part, a process in a new cgroup of v2: {what}, p50", float(microseconds) / 1000)
+    row(f"a process in a new cgroup of v2, {key.removesuffix('_p50_us').replace('_', ' ')}, p50", float(microseconds) / 1000)
 memory = [[int(word) for word in line.split()] for line in open(f"{folder}/memory")]
 for index, what in enumerate(("RSS", "PSS", "private"), 1):
     if memory:

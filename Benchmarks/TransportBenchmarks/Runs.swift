@@ -56,7 +56,7 @@ public func benchmarkFabric() throws {
     try report(&endpoint, rounds: 20_000, group: 1, pipelined: 50_000)
 }
 
-/// Between two addresses that RDMA devices carry: few rounds, for an emulated device takes a millisecond for each.
+/// Between two addresses that RDMA devices carry: few rounds, for emulated devices are slow.
 public func benchmarkVerbs(server: String, client: String) throws {
     let (child, address) = try startListening("serve-verbs", server)
     defer { reap(child) }

@@ -1,4 +1,4 @@
-/* What the kernel takes to start a process in a new cgroup, and how long a kill of another cgroup takes that falls into it: born there
+/* What the kernel takes to start a process in a new cgroup, and how long a kill of another cgroup takes that comes 0 to 2 ms after the new one is made: born there
  * (clone3 with CLONE_INTO_CGROUP), as ours are under cgroup v2, or moved there, as under v1. Usage: cgroup_birth FOLDER [ROUNDS]:
  * FOLDER is one of a cgroup v2 hierarchy; needs root. Prints born_p50_us, moved_p50_us, kill_while_born_p50_us and
  * kill_while_moved_p50_us. Between two rounds there is time for the kernel to forget that the last one waited. */
@@ -18,6 +18,7 @@
 static char top[256], victim[300];
 static atomic_int started;
 static double kill_us;
+static int delay_us;
 
 static int put(const char *path, const char *text)
 {
@@ -33,10 +34,10 @@ static void *kill_victim(void *nothing)
 	snprintf(path, sizeof path, "%s/cgroup.kill", victim);
 	while (!atomic_load(&started))
 		usleep(50);
-	usleep(500);
+	usleep((useconds_t)delay_us);
 	double begin = now_us();
 	if (put(path, "1") != 0)
-		perror(path);
+		perror(path), exit(1);
 	kill_us = now_us() - begin;
 	return nothing;
 }
@@ -99,11 +100,12 @@ int main(int argc, char **argv)
 			char folder[300];
 			pthread_t killer;
 			snprintf(folder, sizeof folder, "%s/%d", top, round);
-			if (mkdir(folder, 0755) != 0) return perror(folder), 1;
+			delay_us = round * 2000 / rounds;
 			atomic_store(&started, 0);
 			if (pthread_create(&killer, NULL, kill_victim, NULL) != 0) return 1;
 			usleep(60000);
 			atomic_store(&started, 1);
+			if (mkdir(folder, 0755) != 0) return perror(folder), 1;
 			took[born][round] = start_in(folder, born);
 			pthread_join(killer, NULL);
 			killed[born][round] = kill_us;

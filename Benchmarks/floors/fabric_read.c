@@ -104,9 +104,11 @@ int main(int argc, char **argv)
 	}
 	double *took = calloc((size_t)rounds, sizeof *took), busy = cpu_us(child), begin = now_us(), start = begin;
 	int posted = 0, over = 0;
+	uint64_t state = 1;
 	while (over < rounds) {
 		while (posted < rounds && posted - over < depth) {
-			size_t offset = (size_t)posted % (half / bytes) * bytes;
+			state = state * 6364136223846793005u + 1442695040888963407u;
+			size_t offset = (size_t)(state >> 20) % (half / bytes) * bytes;
 			struct iovec to = { memory + (size_t)(posted % depth) * bytes, bytes };
 			void *descriptor = fi_mr_desc(mr);
 			struct fi_rma_iov from = { peer.address + offset, bytes, peer.key };

@@ -1,5 +1,5 @@
 /* The floor under a donor's memory on the same node: pread of bytes of a memory file that no cache holds. Usage: memfd_read
- * ROUNDS BYTES. The file has 1 GiB; places are drawn by chance, so that each read is from memory. */
+ * ROUNDS BYTES. The file has 128 MiB, as the donor of the row has, which is more than the caches; places are drawn by chance. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
 #include <string.h>
@@ -9,7 +9,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 3) return 2;
 	int rounds = atoi(argv[1]);
-	size_t bytes = (size_t)atol(argv[2]), size = 1u << 30;
+	size_t bytes = (size_t)atol(argv[2]), size = 128u << 20;
 	pin_client();
 	int file = memfd_create("floor", 0);
 	if (file < 0 || ftruncate(file, (off_t)size) != 0) return 1;

@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -50,6 +51,8 @@ def whole(row):
 
 
 def main():
+    # Else servers in sessions of their own would outlive us.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     wanted = sys.argv[1:] or ALL
     unknown = [name for name in wanted if name not in ALL]
     if unknown:

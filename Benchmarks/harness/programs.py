@@ -126,13 +126,16 @@ class Store:
         self.process = subprocess.Popen(
             ["taskset", "-c", "1", *STORES[self.name], str(self.port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, preexec_fn=raise_priority)
-        for _ in range(100):
-            time.sleep(0.05)
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-        self.__exit__()
-        raise Failed(f"{self.name} did not start")
+        try:
+            for _ in range(100):
+                time.sleep(0.05)
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                        return self
+            raise Failed(f"{self.name} did not start")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         finish(self.process)

@@ -41,6 +41,7 @@ class Row:
     # The bound for `value`, from the floor's figure and the peers' by name; None when nothing was promised.
     target: typing.Callable | None = None
     target_text: str = ""
+    of_floor: bool = True  # whether the target is made of the floor
     judged: str = "value"  # or "p99"
     more_is_better: bool = False
     repeats: int = 5
@@ -149,7 +150,7 @@ def progress(text):
 
 def bound(row, figures):
     """The row's target, from one figure of each subject; None where that lacks what it is made of."""
-    if row.target is None or (row.floor and figures["floor"] is None):
+    if row.target is None or (row.floor and row.of_floor and figures["floor"] is None):
         return None
     peers = {name: figures["peer " + name] for name in row.peers if figures["peer " + name] is not None}
     return row.target(figures["floor"], peers)

@@ -1,4 +1,4 @@
-/* MPI_Get in passive-target mode: random reads of 256 MiB of the other rank's window. Usage, under mpirun -n 2: mpi_get BYTES DEPTH ROUNDS.
+/* MPI_Get in passive-target mode: random reads of 128 MiB of the other rank's window. Usage, under mpirun -n 2: mpi_get BYTES DEPTH ROUNDS.
  * The target waits in a barrier, where MPI polls; DEPTH gets are begun before each flush. Prints p50_us and p99_us with a depth of 1,
  * gigabytes_per_second and donor_cpu_us_per_get, the target's CPU time, always. */
 #define _GNU_SOURCE
@@ -8,7 +8,7 @@
 
 int main(int argc, char **argv)
 {
-	enum { WINDOW = 1 << 28 };
+	enum { WINDOW = 1 << 27 };
 	int rank, target_pid = (int)getpid();
 	char *memory;
 	MPI_Win window;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,6 +213,12 @@ static pid_t give_birth(const struct clinux_spawn_request *request, size_t *born
 {
 	*born_in = 0;
 	int folder = request->cgroup_count > 0 ? open(request->cgroups[0], O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct statfs system;
+	if (folder >= 0 && (fstatfs(folder, &system) < 0 || system.f_type != CGROUP2_SUPER_MAGIC)) {
+		/* Asked for one of v1 the kernel would fork first, and refuse then. */
+		close(folder);
+		folder = -1;
+	}
 	if (folder >= 0) {
 		/* Not by glibc: the child is told nothing of its new id, and calls nothing that would want it. */
 		struct clone_args arguments = {
@@ -222,7 +230,7 @@ static pid_t give_birth(const struct clinux_spawn_request *request, size_t *born
 		close(folder);
 		if (child > 0)
 			return child;
-		/* A folder of cgroup v1, an older kernel, a filter of system calls, or no such folder, which entering it will tell. */
+		/* An older kernel, or a filter of system calls; whatever else it is, entering it will tell. */
 		*born_in = 0;
 	}
 	return _Fork();
@@ -232,7 +240,12 @@ int clinux_spawn_knows_birth_in_cgroups(void)
 {
 	/* No descriptor has this number: a kernel that would look at it says so, others do not know the flag. */
 	struct clone_args arguments = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = INT_MAX};
-	return syscall(SYS_clone3, &arguments, sizeof arguments) < 0 && errno == EBADF;
+	pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+	if (child == 0) /* something between us and the kernel does not know the flag */
+		_exit(0);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	return child < 0 && errno == EBADF;
 }
 
 pid_t clinux_spawn(const struct clinux_spawn_request *request, struct clinux_spawn_failure *failure)
@@ -253,6 +266,7 @@ pid_t clinux_spawn(const struct clinux_spawn_request *request, struct clinux_spa
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int64_t deadline = milliseconds_now() + request->deadline_milliseconds;
 	size_t born_in;
 	pid_t child = give_birth(request, &born_in);
 	if (child == 0)
@@ -268,7 +282,7 @@ pid_t clinux_spawn(const struct clinux_spawn_request *request, struct clinux_spa
 
 	struct clinux_spawn_failure report;
 	ssize_t count = 0;
-	if (!wait_readable(ends[0], milliseconds_now() + request->deadline_milliseconds)) {
+	if (!wait_readable(ends[0], deadline)) {
 		failure->step = CLINUX_STEP_DEADLINE;
 		failure->error = ETIMEDOUT;
 		count = -1;

@@ -20,8 +20,8 @@ struct ExecutorBirth: Sendable {
     let tree: CgroupTree
     let executorPath: String
 
-    /// Makes the cgroup, starts the process in it. Blocks until it runs: on a thread of its own, for entering a cgroup waits
-    /// for every CPU (an RCU grace period, milliseconds).
+    /// Makes the cgroup, starts the process in it. Blocks until it runs: on a thread of its own, for under cgroup v1 entering a
+    /// cgroup waits for every CPU (an RCU grace period, milliseconds).
     /// - Parameter transport: what it loads ahead of its lease; nil: nothing.
     /// - Throws: why there is none; nothing is left behind then.
     func start(preparing transport: TransportKind?) throws -> BornExecutor {

@@ -59,10 +59,11 @@ final class NodeShell {
         self.log = log
         coreMap = CoreMap(cpusOfCores: topology.cpusOfCores)
         let cores = settings.nodeCores ?? topology.cpusOfCores.count
+        let parked = settings.executorParked ?? (tree.birthsAreImmediate ? min(cores, Settings.parkedAtMost) : 0)
+        log.info("executors stand ready for leases", metadata: ["most": "\(parked)"])
         parking = ParkingLot(
             birth: ExecutorBirth(tree: tree, executorPath: settings.executorPath),
-            maximum: settings.executorParked ?? (tree.birthsAreImmediate ? min(cores, Settings.parkedAtMost) : 0),
-            loop: loop, log: log)
+            maximum: parked, loop: loop, log: log)
         donors = ParkingLot(
             birth: ExecutorBirth(tree: tree, executorPath: settings.donorPath), maximum: 0, loop: loop, log: log)
         policy = NodePolicy(

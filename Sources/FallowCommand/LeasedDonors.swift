@@ -43,7 +43,8 @@ final class LeasedDonors: DonorSource {
             )
         }
         files = try Self.files(leases.filter { $0.transport == .shm })
-        relay = try Self.relay(leases.filter { $0.transport != .shm })
+        relay = try Self.relay(
+            leases.filter { $0.transport != .shm }, block: command.blockSize ?? RunCommand.largestBlock)
         let now = Timestamp.current()
         term = leases.map { $0.termEnds - now }.min() ?? .zero
         renewAt = .now + term / 2
@@ -66,13 +67,16 @@ final class LeasedDonors: DonorSource {
     }
 
     /// One copy each: the second one, where it is wished for, is the program's own file.
-    private static func relay(_ leases: [DonorLease]) throws(RunRefusal) -> Relay? {
+    private static func relay(_ leases: [DonorLease], block: ByteCount) throws(RunRefusal) -> Relay? {
         guard !leases.isEmpty else { return nil }
         let region: Region
         do throws(FallowError) {
             var grants: [DonorGrant] = []
             for lease in leases { grants.append(try DonorGrant(lease)) }
-            region = try Region(sizeBytes: leases.reduce(0) { $0 + $1.capacityBytes }, donors: grants)
+            // The program writes back blocks: no two of them in a stripe, of which one at a time is written.
+            region = try Region(
+                sizeBytes: leases.reduce(0) { $0 + $1.capacityBytes },
+                RegionOptions(stripeBytes: Int(block.bytes)), donors: grants)
         } catch { throw RunRefusal(RunRefusal.noMemory, "\(error.message) (\(error.code))") }
         return try Relay(region)
     }

@@ -64,12 +64,15 @@ struct RunCommand: AsyncParsableCommand {
     @Argument(parsing: .postTerminator, help: "The program and its arguments, after --.")
     var program: [String] = []
 
-    /// The least that may be here at a time: 8 MiB, 128 blocks.
+    /// The least that may be here at a time.
     static let leastLocal = ByteCount.mebibytes(8)
 
     /// What `--block` may be: a page to the bytes of a slot of the relay.
     static let blocks = [4, 8, 16, 32, 64].map { ByteCount.kibibytes($0) }
-    private var blockSize: ByteCount? { ByteCount(parsing: block).flatMap { Self.blocks.contains($0) ? $0 : nil } }
+    static let largestBlock = ByteCount.kibibytes(64)
+    /// The preload library counts twice as many in 32 bits.
+    static let mostBlocks: Int64 = 1 << 30
+    var blockSize: ByteCount? { ByteCount(parsing: block).flatMap { Self.blocks.contains($0) ? $0 : nil } }
 
     private var remote: ByteCount? { remoteMem.flatMap { ByteCount(parsing: $0) } }
 
@@ -129,8 +132,14 @@ struct RunCommand: AsyncParsableCommand {
         let relay = donors.relay.map { (file: $0.file, bytes: $0.capacityBytes) }
         let lent = donors.files.reduce(0) { $0 + $1.bytes } + (relay?.bytes ?? 0)
         let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(lent / 4))
-        environment.lend(
-            donors.files, relay: relay, local: local, block: blockSize ?? Self.blocks[4], fallsBack: fallback == .local)
+        let block = blockSize ?? Self.largestBlock
+        guard Int64(lent) / block.bytes < Self.mostBlocks else {
+            donors.release()
+            throw RunRefusal(
+                RunRefusal.notRunnable,
+                "\(ByteCount(lent)) in blocks of \(block) are too many blocks: --block wants to be larger")
+        }
+        environment.lend(donors.files, relay: relay, local: local, block: block, fallsBack: fallback == .local)
         environment.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
         if durable || !cache && donors.jobIsDurable == true {
             let folder = scratch ?? inherited["TMPDIR"] ?? "/var/tmp"

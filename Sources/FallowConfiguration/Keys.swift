@@ -122,7 +122,7 @@ extension ConfigurationKey {
         ConfigurationKey(
             name: "executor.parked",
             meaning:
-                "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8, and none under cgroup v1",
+                "executors that stand ready for leases, at most; 0: none; auto: as demand was, up to 8, and none where they are moved into their cgroups, as under cgroup v1",
             form: "auto, or a whole number from 0 to 256",
             get: { $0.executorParked.map { "\($0)" } ?? "auto" },
             set: { settings, text in

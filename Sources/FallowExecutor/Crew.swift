@@ -33,8 +33,8 @@ final class Crew {
         } catch {
             throw WireError(.invalid, "the arena cannot be used: \(error)")
         }
-        // Callers hear of it at once when this process ends itself.
-        Lifeline.lastWord.withLock { $0 = { arena.markEnded(LeaseEnd.executorDied.number) } }
+        // Callers hear of it at once when this process ends itself, which it does when the agent is gone.
+        Lifeline.lastWord.withLock { $0 = { arena.markEnded(LeaseEnd.agentGone.number) } }
         for worker in 0..<assignment.workers {
             do {
                 try arena.prefault(worker: worker)

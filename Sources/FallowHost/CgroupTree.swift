@@ -12,7 +12,7 @@ public final class CgroupTree: Sendable {
     public let path: String
     /// Controllers that this machine does not offer; a lease that needs one is refused.
     public let missingControllers: Set<CgroupController>
-    /// Whether to start a process in a lease's cgroup waits for nothing and holds up no kill: it is born there (cgroup v2, Linux 5.7), or
+    /// Whether to start a process in a lease's cgroup waits for no grace period and holds up no kill: it is born there (cgroup v2, Linux 5.7), or
     /// moves are quick (`movesAreQuick`). Else it is moved there, for which the kernel waits for every CPU (10 to
     /// 20 ms), under the lock that kills need.
     public let birthsAreImmediate: Bool

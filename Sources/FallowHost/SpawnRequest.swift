@@ -48,7 +48,7 @@ public struct SpawnRequest: Sendable {
     /// Whom to become; nil: stay who we are.
     public var identity: UserIdentity?
     /// The folders of the cgroups to be in, first of all, one a hierarchy: `LeaseCgroup.paths`. In the first the process is born
-    /// where the kernel can do that (cgroup v2, Linux 5.7), which waits for nothing.
+    /// where the kernel can do that (cgroup v2, Linux 5.7), which waits for no grace period.
     public var cgroups: [String]
     /// The CPUs to run on; nil: all that the cgroup allows.
     public var affinity: MachineCPUSet?

@@ -38,6 +38,11 @@ proves '... which it used' grep -Eq 'remote memory at its peak.* [1-9][0-9]* fau
 proves '... the result is that of local memory' cmp "$work/out" "$work/sorted"
 proves '... and all of it is given back' within 10 no_donor
 cat "$work/sort.said"
+in_pages() { lend --remote-mem=128M --block=4K -- sort -S 64M --parallel=1 lines >"$work/out" 2>"$work/sort.said" || { cat "$work/sort.said"; return 1; }; }
+proves 'sort runs so in pages of 4 KiB' in_pages
+proves '... with the same result' cmp "$work/out" "$work/sorted"
+proves '... and all of it is given back' within 10 no_donor
+cat "$work/sort.said"
 
 begin() { # NAME OPTIONS...: a program in the background that has filled its memory
 	local name=$1

@@ -12,6 +12,7 @@
  *                          unset: none
  *   FALLOW_RUN_CLAIM       PID:FD:INODE: the file whose lock says which process uses the memory
  *   FALLOW_RUN_LOCAL       bytes of it that may be in this process at a time
+ *   FALLOW_RUN_BLOCK       bytes that come and go at once (default 64 KiB)
  *   FALLOW_RUN_THRESHOLD   allocations of more bytes than this are ours (default 1 MiB)
  *   FALLOW_RUN_FALLBACK    fail: an allocation that does not fit fails, ENOMEM; local: the C library serves it
  *   FALLOW_RUN_SCRATCH     durable: PID:FD:INODE of a file that holds a second copy of everything; unset: no second copy

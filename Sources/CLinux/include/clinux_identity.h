@@ -22,7 +22,7 @@ enum clinux_limit {
 enum clinux_spawn_step {
 	CLINUX_STEP_NONE = 0,
 	CLINUX_STEP_PREPARE,   /* in the parent: pipe, fork */
-	CLINUX_STEP_CGROUP,    /* detail: index into cgroup_files */
+	CLINUX_STEP_CGROUP,    /* detail: index into cgroups */
 	CLINUX_STEP_SESSION,
 	CLINUX_STEP_OOM_SCORE,
 	CLINUX_STEP_SCHEDULER,

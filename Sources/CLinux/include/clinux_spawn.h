@@ -26,7 +26,7 @@ struct clinux_spawn_request {
 
 /* The child's pid, which the caller must reap, or -1 with *failure filled in and nothing left behind (unless the child
  * cannot even be killed within a second). Blocks until the child has exec'd or failed, at most deadline_milliseconds plus
- * that second. */
+ * that second, and as long as the kernel itself waits for the lock of all cgroups. */
 pid_t clinux_spawn(const struct clinux_spawn_request *request, struct clinux_spawn_failure *failure);
 
 /* 1 when this kernel lets processes be born in a cgroup of v2. */

@@ -29,10 +29,11 @@ proves 'a first call comes through' within 120 first_call
 # Under cgroup v2 executors stand ready unless somebody says otherwise. The kernel refuses a device to a process that was
 # somebody else when it was opened; the lease after the next would die of it.
 opened_no_device() {
-	local pids
+	local pid pids
 	pids=$(parked_pids node0)
 	[ -n "$pids" ] || { echo 'none stands ready'; return 1; }
-	# shellcheck disable=SC2086
+	for pid in $pids; do grep -q libfabric "/proc/$pid/maps" || { echo 'it has not loaded libfabric yet'; return 1; }; done
+	sleep 2
 	for pid in $pids; do ! find "/proc/$pid/fd" -printf '%l\n' | grep infiniband || return 1; done
 }
 proves 'an executor stands ready for the next lease, and has opened no device yet' within 60 opened_no_device
