@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # cold.sh [LEASES]: from a lease request to the first result, over many leases in a row (default 100), each given back before the next:
 # on the own node over shm and on another node over libfabric's tcp, with executors that stand ready and without. Besides, the
-# start of libfabric in a process of its own, in turns with it, and what the kernel takes to start a process in a new cgroup. What is measured is said by the client; the phases within are
+# start of libfabric in a process of its own, in turns with it, and what the kernel takes to start a process in a new cgroup.
+# What is measured is said by the client; the phases within are
 # said by the agents' logs at debug level. Rows, and .build/bench/cold.json.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 

@@ -21,15 +21,13 @@ public func serve(_ what: String, _ argument: String) {
         } else if what == "serve-verbs" {
             let listener = try VerbsListener(
                 bindAddress: argument, leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
-            print(listener.address)
-            fflush(nil)
+            announce(listener.address)
             var endpoint = try listener.acceptNext(timeout: .seconds(10)).takeEndpoint()
             try answer(&endpoint, replyBytes: 1)
         } else {
             let listener = try FabricListener(
                 bindAddress: argument, leaseID: LeaseID(1), secret: secret, geometry: geometry, workers: 1)
-            print(listener.address)
-            fflush(nil)
+            announce(listener.address)
             var endpoint = try listener.acceptNext(timeout: .seconds(10)).takeEndpoint()
             try answer(&endpoint, replyBytes: 64)
         }
@@ -38,6 +36,12 @@ public func serve(_ what: String, _ argument: String) {
         print("executor: \(error)")
         exit(1)
     }
+}
+
+/// Tells the client, which reads a line, where to connect.
+private func announce(_ address: String) {
+    print(address)
+    fflush(nil)
 }
 
 public func benchmarkShm() throws {

@@ -1,7 +1,8 @@
-/* What the kernel takes to start a process in a new cgroup, and how long a kill of another cgroup takes that comes 0 to 2 ms after the new one is made: born there
- * (clone3 with CLONE_INTO_CGROUP), as ours are under cgroup v2, or moved there, as under v1. Usage: cgroup_birth FOLDER [ROUNDS]:
- * FOLDER is one of a cgroup v2 hierarchy; needs root. Prints born_p50_us, moved_p50_us, kill_while_born_p50_us and
- * kill_while_moved_p50_us. Between two rounds there is time for the kernel to forget that the last one waited. */
+/* What the kernel takes to start a process in a new cgroup, and how long a kill of another cgroup takes that comes 0 to 2 ms after the
+ * new one is made: born there (clone3 with CLONE_INTO_CGROUP), as ours are under cgroup v2, or moved there, as under v1. Usage:
+ * cgroup_birth FOLDER [ROUNDS]: FOLDER is one of a cgroup v2 hierarchy; needs root. Prints born_p50_us, moved_p50_us,
+ * kill_while_born_p50_us and kill_while_moved_p50_us. Between two rounds there is time for the kernel to forget that the last one
+ * waited. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
 #include <errno.h>

@@ -158,12 +158,19 @@ def mpi_get(where, size, depth, rounds, key="p50_us"):
     return {"MPI_Get": Subject(command, key)}
 
 
+def of_both(peers):
+    """What both stores did; None when one of them is not there, for then nothing can be said."""
+    return [peers[name] for name in STORES.values()] if peers.keys() >= set(STORES.values()) else None
+
+
 def ahead_of_both(base, peers):
-    return min([1.10 * base, *(peers[name] for name in STORES.values())]) if all(name in peers for name in STORES.values()) else None
+    both = of_both(peers)
+    return both and min(1.10 * base, *both)
 
 
 def better_store(_, peers):
-    return 1.3 * max(peers[name] for name in STORES.values()) if all(name in peers for name in STORES.values()) else None
+    both = of_both(peers)
+    return both and 1.3 * max(both)
 
 
 def many_gets(size, called, rounds, target, target_text):

@@ -38,9 +38,9 @@ static void fail(int channel, int step, int detail)
 	fail_with(channel, &failure);
 }
 
-static int write_text(const char *path, const char *text, size_t length)
+static int write_text(int folder, const char *path, const char *text, size_t length)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = openat(folder, path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	ssize_t written = write(fd, text, length);
@@ -68,19 +68,8 @@ static size_t decimal(char *out, int value)
 /* Puts this process into a cgroup. */
 static int enter_cgroup(const char *folder)
 {
-	static const char file[] = "/cgroup.procs";
-	char path[PATH_MAX];
-	size_t length = 0;
-	for (; folder[length] != 0; length++) {
-		if (length + sizeof file >= sizeof path) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		path[length] = folder[length];
-	}
-	for (size_t index = 0; index < sizeof file; index++)
-		path[length + index] = file[index];
-	return write_text(path, "0", 1);
+	int at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return at < 0 ? -1 : write_text(at, "cgroup.procs", "0", 1); /* `at` is closed with all others */
 }
 
 static void close_between(unsigned first, unsigned last)
@@ -156,7 +145,7 @@ static void become(const struct clinux_spawn_request *request, size_t born_in, i
 	if (setsid() < 0)
 		fail(channel, CLINUX_STEP_SESSION, 0);
 	char score[16];
-	if (write_text("/proc/self/oom_score_adj", score, decimal(score, request->oom_score_adjustment)) < 0)
+	if (write_text(AT_FDCWD, "/proc/self/oom_score_adj", score, decimal(score, request->oom_score_adjustment)) < 0)
 		fail(channel, CLINUX_STEP_OOM_SCORE, 0);
 	/* The agent may run with real-time priority; nothing it starts does. */
 	struct sched_param ordinary = {.sched_priority = 0};

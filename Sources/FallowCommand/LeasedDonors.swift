@@ -43,8 +43,7 @@ final class LeasedDonors: DonorSource {
             )
         }
         files = try Self.files(leases.filter { $0.transport == .shm })
-        relay = try Self.relay(
-            leases.filter { $0.transport != .shm }, block: command.blockSize ?? RunCommand.largestBlock)
+        relay = try Self.relay(leases.filter { $0.transport != .shm }, block: command.block.size)
         let now = Timestamp.current()
         term = leases.map { $0.termEnds - now }.min() ?? .zero
         renewAt = .now + term / 2

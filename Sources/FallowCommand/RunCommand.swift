@@ -13,6 +13,25 @@ enum MemoryFallback: String, CaseIterable, ExpressibleByArgument {
     case fail, local
 }
 
+/// How much comes and goes at once: a page to the bytes of a slot of the relay.
+enum MemoryBlock: String, CaseIterable, ExpressibleByArgument {
+    case four = "4K"
+    case eight = "8K"
+    case sixteen = "16K"
+    case thirtyTwo = "32K"
+    case sixtyFour = "64K"
+
+    var size: ByteCount {
+        switch self {
+        case .four: .kibibytes(4)
+        case .eight: .kibibytes(8)
+        case .sixteen: .kibibytes(16)
+        case .thirtyTwo: .kibibytes(32)
+        case .sixtyFour: .kibibytes(64)
+        }
+    }
+}
+
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a program with more memory than its node has to give.",
@@ -43,9 +62,9 @@ struct RunCommand: AsyncParsableCommand {
     var localMem: String?
     @Option(
         help:
-            "How much of it comes and goes at once: 4K, 8K, 16K, 32K or 64K. Less suits programs that touch memory at random, and costs others."
+            "How much of it comes and goes at once. Less suits programs that touch memory at random, and costs others."
     )
-    var block = "64K"
+    var block = MemoryBlock.sixtyFour
     @Flag(help: "Keep a second copy in a file of --scratch: survives the loss of all donors.")
     var durable = false
     @Flag(help: "Keep one copy: the program ends when a donor is lost (the default, unless the job said durable).")
@@ -67,12 +86,8 @@ struct RunCommand: AsyncParsableCommand {
     /// The least that may be here at a time.
     static let leastLocal = ByteCount.mebibytes(8)
 
-    /// What `--block` may be: a page to the bytes of a slot of the relay.
-    static let blocks = [4, 8, 16, 32, 64].map { ByteCount.kibibytes($0) }
-    static let largestBlock = ByteCount.kibibytes(64)
     /// The preload library counts twice as many in 32 bits.
     static let mostBlocks: Int64 = 1 << 30
-    var blockSize: ByteCount? { ByteCount(parsing: block).flatMap { Self.blocks.contains($0) ? $0 : nil } }
 
     private var remote: ByteCount? { remoteMem.flatMap { ByteCount(parsing: $0) } }
 
@@ -86,7 +101,6 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("--local-mem '\(localMem)' is not 8M to --remote-mem")
             }
         }
-        guard blockSize != nil else { throw ValidationError("--block '\(block)' is not 4K, 8K, 16K, 32K or 64K") }
         guard !(durable && cache) else { throw ValidationError("--durable or --cache, not both") }
         guard scratch == nil || durable else { throw ValidationError("--scratch is for --durable") }
         guard wait >= 0, wait.isFinite else { throw ValidationError("--wait must be 0 or more, not \(wait)") }
@@ -132,14 +146,13 @@ struct RunCommand: AsyncParsableCommand {
         let relay = donors.relay.map { (file: $0.file, bytes: $0.capacityBytes) }
         let lent = donors.files.reduce(0) { $0 + $1.bytes } + (relay?.bytes ?? 0)
         let local = localMem.flatMap { ByteCount(parsing: $0) } ?? max(Self.leastLocal, ByteCount(lent / 4))
-        let block = blockSize ?? Self.largestBlock
-        guard Int64(lent) / block.bytes < Self.mostBlocks else {
+        guard Int64(lent) / block.size.bytes < Self.mostBlocks else {
             donors.release()
             throw RunRefusal(
                 RunRefusal.notRunnable,
-                "\(ByteCount(lent)) in blocks of \(block) are too many blocks: --block wants to be larger")
+                "\(ByteCount(lent)) in blocks of \(block.rawValue) are too many blocks: --block wants to be larger")
         }
-        environment.lend(donors.files, relay: relay, local: local, block: block, fallsBack: fallback == .local)
+        environment.lend(donors.files, relay: relay, local: local, block: block.size, fallsBack: fallback == .local)
         environment.claim = try SharedFile.memory(named: "fallow-claim", bytes: 4096)
         if durable || !cache && donors.jobIsDurable == true {
             let folder = scratch ?? inherited["TMPDIR"] ?? "/var/tmp"

@@ -76,13 +76,14 @@ void preload_report(void)
 	char line[1024];
 	int length = snprintf(
 		line, sizeof line,
-		"{\"program\":\"%s\",\"pid\":%d,\"used\":%s,\"capacity_bytes\":%llu,\"peak_bytes\":%llu,\"local_cap_bytes\":%llu,\"block_bytes\":%llu,"
-		"\"peak_local_bytes\":%llu,\"faults\":%llu,\"fetched_blocks\":%llu,\"readahead_blocks\":%llu,\"standby_hits\":%llu,"
+		"{\"program\":\"%s\",\"pid\":%d,\"used\":%s,\"capacity_bytes\":%llu,\"peak_bytes\":%llu,\"local_cap_bytes\":%llu,"
+		"\"block_bytes\":%llu,\"peak_local_bytes\":%llu,\"faults\":%llu,\"fetched_blocks\":%llu,\"readahead_blocks\":%llu,\"standby_hits\":%llu,"
 		"\"evicted_blocks\":%llu,\"written_bytes\":%llu,\"allocations\":%llu,\"refused_allocations\":%llu,"
 		"\"lost_blocks\":%llu,\"scratch_reads\":%llu}\n",
 		preload_program(), (int)getpid(), is_open ? "true" : "false", (unsigned long long)counts.capacity_bytes,
 		(unsigned long long)counts.peak_bytes, (unsigned long long)preload_settings.local_bytes,
-		(unsigned long long)preload_settings.block_bytes, (unsigned long long)s.peak_resident_bytes, (unsigned long long)s.faults, (unsigned long long)s.fetched_blocks,
+		(unsigned long long)preload_settings.block_bytes, (unsigned long long)s.peak_resident_bytes,
+		(unsigned long long)s.faults, (unsigned long long)s.fetched_blocks,
 		(unsigned long long)s.readahead_blocks, (unsigned long long)s.standby_hits, (unsigned long long)s.evicted_blocks,
 		(unsigned long long)s.written_bytes, (unsigned long long)counts.allocations, (unsigned long long)counts.refused,
 		(unsigned long long)atomic_load(&preload_store.lost_blocks),
