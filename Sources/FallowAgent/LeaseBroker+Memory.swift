@@ -14,7 +14,7 @@ extension LeaseBroker {
 
     private func openMemory(_ granted: LeaseGranted) async throws -> Opened {
         let isLocal = granted.node == name
-        let grant = try await decodeGrant(isLocal ? granted.grant : granted.receipt)
+        let grant = try await readReceipt(granted.receipt)
         guard grant.demand.kind == .memory else {
             throw WireError(
                 .internalError, "the co-scheduler knows of no leases of memory: it is older than this agent")

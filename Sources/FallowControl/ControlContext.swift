@@ -19,6 +19,8 @@ public struct ControlContext: RequestContext {
     public var coreContext: CoreRequestContextStorage
     /// Set by `SealMiddleware`; nil on the open routes.
     public internal(set) var caller: Caller?
+    /// Of the session that the request belongs to; nil where it was sealed by MUNGE.
+    var sessionKey: SessionKey?
     /// What the seal says the body's SHA-256 is.
     var sealedBodyDigest: String?
     /// The connection comes from this machine, over its loopback.
@@ -43,6 +45,12 @@ public struct ControlContext: RequestContext {
             throw WireError(.refused, "only fallow's daemons may ask for this; uid \(caller.user) is none of them")
         }
         return (caller, node)
+    }
+
+    /// Text for the reply that only the caller can read (`SealedClient.read`); nil where the request belongs to no session, so that
+    /// MUNGE has to hide it.
+    public func letter(_ plain: some Sequence<UInt8>) -> String? {
+        sessionKey.map { SessionLetter(Array(plain), key: $0).text }
     }
 
     /// A parameter of the route's path, percent-decoded.

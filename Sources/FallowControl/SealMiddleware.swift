@@ -54,6 +54,7 @@ public struct SealMiddleware: RouterMiddleware {
                 seal = verified
                 context.caller = verified.caller
                 context.sealedBodyDigest = verified.bodySHA256
+                if case .session(let key, _) = verified.reply { context.sessionKey = key }
             } else if !openPaths.contains(request.uri.path) {
                 throw HTTPError(
                     .unauthorized,

@@ -1,6 +1,6 @@
 internal import FallowDigest
 public import FallowModel
-internal import FallowWire
+public import FallowWire
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -54,6 +54,24 @@ public struct SealedClient: Sendable {
         timeout: Duration = .seconds(5), attempts: Int = 1
     ) async throws {
         _ = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
+    }
+
+    /// Whether a text of a reply is one that the server wrote for this daemon alone (`ControlContext.letter`).
+    public static func isLetter(_ text: String) -> Bool { SessionLetter(text: text) != nil }
+
+    /// Reads such a text, of a reply that a server sent to this client.
+    /// - Throws: `WireError` `unavailable`: its session is over since, so ask again; `refused`: it is another's, or was altered.
+    public func read(letter text: String, of base: String) throws(WireError) -> [UInt8] {
+        guard let letter = SessionLetter(text: text) else {
+            throw WireError(.refused, "this is no letter of a session")
+        }
+        guard let key = sessions?.key(base, id: letter.id) else {
+            throw WireError(.unavailable, "the session with \(base) in which it wrote is over")
+        }
+        guard let plain = letter.plain(key: key) else {
+            throw WireError(.refused, "what \(base) wrote was altered on the way")
+        }
+        return plain
     }
 
     private func exchange(

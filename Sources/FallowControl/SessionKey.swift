@@ -27,6 +27,9 @@ struct SessionKey: Sendable, Hashable {
         code(["reply", id, "\(number)", "\(status)", bodySHA256])
     }
 
+    /// The key of what is hidden in a reply (`SessionLetter`).
+    var letterKey: [UInt8] { code(["letter", id]) }
+
     private func code(_ parts: [String]) -> [UInt8] {
         var hash = HMACSHA256(key: bytes)
         hash.update(Array(parts.joined(separator: "\n").utf8))

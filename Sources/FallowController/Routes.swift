@@ -91,16 +91,19 @@ struct Routes: Sendable {
         let payload = try ControlJSON.encode(grant)
         let reader = settings.trustedUsers.first
         let munge = munge
-        // A credential counts once on a host: where one daemon is both, one will do.
-        let isOneDaemon = grant.node == node
-        async let receipt = isOneDaemon ? "" : munge.encode(payload, restrictTo: reader)
-        let sealed = try await munge.encode(payload, restrictTo: reader)
-        let other = try await receipt
+        // The daemon that asks reads its session's letters; another believes MUNGE alone. Where one daemon is both, one text will
+        // do (a credential counts once on a host).
+        async let forAnother = grant.node == node ? nil : munge.encode(payload, restrictTo: reader)
+        let receipt =
+            if let letter = context.letter(payload) { letter } else {
+                try await munge.encode(payload, restrictTo: reader)
+            }
+        let sealed = try await forAnother ?? receipt
         await written
         return try Response(
             json: LeaseGranted(
-                leaseID: grant.leaseID, node: grant.node, agentURL: agentURL, termEnds: grant.termEnds,
-                grant: sealed, receipt: isOneDaemon ? sealed : other), status: .created)
+                leaseID: grant.leaseID, node: grant.node, agentURL: agentURL, termEnds: grant.termEnds, grant: sealed,
+                receipt: receipt), status: .created)
     }
 
     private func release(_ request: Request, _ context: ControlContext) async throws -> Response {

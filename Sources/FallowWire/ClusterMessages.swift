@@ -90,16 +90,16 @@ public struct LeaseRequest: Codable, Sendable {
     }
 }
 
-/// The answer to `POST /v1/leases`. The secret stands only inside the two MUNGE credentials.
+/// The answer to `POST /v1/leases`. The secret stands only inside `grant` and `receipt`, which are encrypted.
 public struct LeaseGranted: Codable, Sendable {
     public var leaseID: LeaseID
     public var node: NodeName
     /// The target agent.
     public var agentURL: String
     public var termEnds: Timestamp
-    /// A MUNGE credential for the target agent, its payload a `Grant` in JSON; obeyed once.
+    /// For the target agent, a `Grant` in JSON: a MUNGE credential; obeyed once. On the client's own node the receipt.
     public var grant: String
-    /// A MUNGE credential for the client's agent, its payload the same `Grant`; the grant itself where both are one agent.
+    /// For the client's agent, the same `Grant`: a letter of the session between it and the co-scheduler, else a MUNGE credential.
     public var receipt: String
     public init(
         leaseID: LeaseID, node: NodeName, agentURL: String, termEnds: Timestamp, grant: String, receipt: String

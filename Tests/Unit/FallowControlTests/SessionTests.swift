@@ -108,6 +108,47 @@ import Testing
         }
     }
 
+    @Test func aLetterIsReadByItsSessionAlone() throws {
+        let text = SessionLetter(Array("a secret".utf8), key: key).text
+        let letter = try #require(SessionLetter(text: text))
+        #expect(letter.plain(key: key) == Array("a secret".utf8))
+        var other = key
+        other.bytes[0] ^= 1
+        #expect(letter.plain(key: other) == nil)
+        // Altered in each byte of the box, and cut.
+        let digits = text.split(separator: " ")[2]
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            var box = try #require(Seal.bytes(hexadecimal: digits))
+            box[index / 2] ^= 0x40
+            #expect(SessionLetter(text: "session \(key.id) \(Seal.hexadecimal(box))")?.plain(key: key) == nil)
+        }
+        #expect(SessionLetter(text: "session \(key.id) \(digits.dropLast(2))")?.plain(key: key) == nil)
+        #expect(SessionLetter(text: "session \(key.id) 00")?.plain(key: key) == nil)
+        for wrong in [
+            "", "session", "session \(key.id)", "session \(key.id) 0", "session \(key.id) zz", "MUNGE:\(digits):",
+        ] {
+            #expect(SessionLetter(text: wrong) == nil)
+        }
+        #expect(SessionLetter(Array("a secret".utf8), key: key).text != text, "no two are alike")
+    }
+
+    @Test func lettersOfTheSessionBeforeAreStillRead() throws {
+        let daemon = SealedClient(munge: Munge(socket: nil), trustedUsers: [.root], node: NodeName("n1"))
+        let text = SessionLetter([7], key: key).text
+        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://a") }
+        daemon.sessions?.begin("http://a", key)
+        daemon.sessions?.end("http://a", key)
+        #expect(daemon.sessions?.next("http://a") == nil)
+        #expect(try daemon.read(letter: text, of: "http://a") == [7])
+        for number in 1...2 {
+            let bytes = [UInt8](repeating: UInt8(number), count: SessionKey.byteCount)
+            daemon.sessions?.begin("http://a", SessionKey(id: Seal.randomID(), bytes: bytes))
+            if number == 1 { #expect(try daemon.read(letter: text, of: "http://a") == [7]) }
+        }
+        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://a") }
+        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://b") }
+    }
+
     @Test(arguments: ["", "session", "session zz", "session 00", "MUNGE:x:"])
     func aReplyByNobodyIsNotBelieved(_ seal: String) async throws {
         try await withMunged { socket, _ in

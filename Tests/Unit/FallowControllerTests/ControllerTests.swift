@@ -53,6 +53,12 @@ private func failure<Value>(_ call: () async throws -> Value) async -> WireError
             let again = try await n2.send(
                 .post, base, "/v1/leases", body: request(1, cpus: 2), reply: LeaseGranted.self)
             #expect(again.leaseID == granted.leaseID)
+            // Since the first answer n2 and the co-scheduler have a session, and its receipts are letters.
+            #expect(SealedClient.isLetter(again.receipt) && !SealedClient.isLetter(again.grant))
+            let letter = try ControlJSON.decode(Grant.self, from: Data(n2.read(letter: again.receipt, of: base)))
+            #expect(letter.secret == grant.secret && letter.leaseID == grant.leaseID)
+            let listener = #expect(throws: WireError.self) { try n1.read(letter: again.receipt, of: base) }
+            #expect(listener?.code == .unavailable)
             let full = await failure {
                 try await n2.send(.post, base, "/v1/leases", body: request(2), reply: LeaseGranted.self)
             }

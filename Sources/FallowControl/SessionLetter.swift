@@ -1,0 +1,29 @@
+internal import FallowDigest
+
+/// A part of a reply that nobody on the way may read, although HTTP goes in the clear: it is encrypted with a key that both ends of
+/// the session derive from the session's. `session ID BOX`, the box in hexadecimal digits.
+struct SessionLetter: Sendable, Hashable {
+    private static let word = "session"
+
+    /// Of the session.
+    let id: String
+    private let box: [UInt8]
+
+    init(_ plain: [UInt8], key: SessionKey) {
+        id = key.id
+        box = SecretBox.seal(plain, key: key.letterKey)
+    }
+
+    /// nil: the text is no such letter.
+    init?(text: String) {
+        let parts = text.split(separator: " ", maxSplits: 3)
+        guard parts.count == 3, parts[0] == Self.word, let box = Seal.bytes(hexadecimal: parts[2]) else { return nil }
+        id = String(parts[1])
+        self.box = box
+    }
+
+    var text: String { "\(Self.word) \(id) \(Seal.hexadecimal(box))" }
+
+    /// nil: it was written with another key, or altered.
+    func plain(key: SessionKey) -> [UInt8]? { SecretBox.open(box, key: key.letterKey) }
+}
