@@ -140,7 +140,8 @@ extension NodeShell {
             verbsAddress: rdma?.address,
             slotCount: start.geometry.slotCount, inputBytes: start.geometry.inputBytes,
             outputBytes: start.geometry.outputBytes, libraryName: grant.demand.libraryName,
-            pollMicroseconds: Int(settings.executorPoll.nanoseconds / 1000), pollPercent: settings.executorPollPercent,
+            pollMicroseconds: grant.demand.pollMicroseconds(allowed: Int(settings.executorPoll.nanoseconds / 1000)),
+            pollPercent: settings.executorPollPercent,
             bufferBytes: start.geometry.bufferBytes == 0 ? nil : start.geometry.bufferBytes,
             entry: ExecutorEntry(
                 uid: grant.user, gid: start.identity.gid, groups: start.identity.groups, name: start.identity.name,

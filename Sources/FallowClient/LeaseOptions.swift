@@ -20,6 +20,9 @@ public struct LeaseOptions: Hashable, Sendable {
     public var bufferBytes = 0
     /// Calls in flight for each worker, a power of two.
     public var slotCount = 16
+    /// How long a worker may poll for the next call before it sleeps: what it polls is CPU time of this lease's. Zero never polls;
+    /// nil is as long as the site allows, and no more is ever given. At most a second.
+    public var polling: Duration?
     /// This node of the cluster only.
     public var node: NodeName?
     /// Not on this node, even when it has capacity.
@@ -37,6 +40,9 @@ public struct LeaseOptions: Hashable, Sendable {
         guard wait >= .zero, wait <= .seconds(3600) else {
             throw FallowError(.invalid, "waiting for capacity takes 0 s to an hour, not \(wait)")
         }
+        guard (Duration.zero ... .seconds(1)).contains(polling ?? .zero) else {
+            throw FallowError(.invalid, "a worker polls 0 s to a second before it sleeps, not \(polling ?? .zero)")
+        }
         let geometry = ArenaGeometry(
             slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, bufferBytes: bufferBytes)
         if let complaint = geometry.complaint { throw FallowError(.invalid, complaint) }
@@ -46,6 +52,7 @@ public struct LeaseOptions: Hashable, Sendable {
         LeaseDemand(
             cpus: cpus, memory: memory, termSeconds: term?.inSeconds ?? 0, waitSeconds: wait.inSeconds,
             slotCount: slotCount, inputBytes: inputBytes, outputBytes: outputBytes, node: node, remote: isRemote,
-            libraryName: libraryName, bufferBytes: bufferBytes == 0 ? nil : bufferBytes)
+            libraryName: libraryName, bufferBytes: bufferBytes == 0 ? nil : bufferBytes,
+            pollSeconds: polling?.inSeconds)
     }
 }

@@ -117,7 +117,7 @@ extension ConfigurationKey {
         amount("executor.file_size", "size of a file that a function may write", \.executorFileSize),
         seconds("executor.poll", "seconds that a worker polls at most before it sleeps", \.executorPoll),
         whole(
-            "executor.poll_percent", "percent of its time that a worker may poll while no call comes",
+            "executor.poll_percent", "percent of its workers' time that a lease may poll while no call comes",
             \.executorPollPercent, 0...100),
         ConfigurationKey(
             name: "executor.parked",

@@ -15,6 +15,7 @@ final class Crew {
     private let assignment: ExecutorAssignment
     private let library: FunctionLibrary
     private let cpus: [Int]
+    private let polling: PollBudget
     private var threads: [WorkerThread] = []
     private let faults = Faults()
 
@@ -22,6 +23,9 @@ final class Crew {
         self.assignment = assignment
         self.library = library
         cpus = Array(assignment.cpus)
+        polling = PollBudget(
+            longestMicroseconds: assignment.pollMicroseconds, percent: assignment.pollPercent ?? 50,
+            workers: assignment.workers)
     }
 
     /// Starts all workers on an arena, whose descriptor is taken over. Returns when each has its connection.
@@ -109,10 +113,7 @@ final class Crew {
         _ worker: Int, _ endpoint: consuming Connection
     ) throws(WireError) {
         let post = Post(
-            Worker(
-                endpoint: endpoint, library: library,
-                polling: PollBudget(
-                    longestMicroseconds: assignment.pollMicroseconds, percent: assignment.pollPercent ?? 50)))
+            Worker(endpoint: endpoint, library: library, polling: polling))
         let faults = faults
         threads.append(
             try WorkerThread(name: "worker-\(worker)", cpu: cpus.isEmpty ? nil : cpus[worker]) {

@@ -12,7 +12,7 @@ internal import Glibc
 struct Worker<Connection: Endpoint & ~Copyable>: ~Copyable {
     private var endpoint: Connection
     private let library: FunctionLibrary
-    private var polling: PollBudget
+    private let polling: PollBudget
     private let buffers: UnsafeMutableRawBufferPointer
     private var table = FunctionTable()
     private let slotMask: UInt32

@@ -21,7 +21,7 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var libraryName: String
     /// How long a worker polls at most before it sleeps.
     public var pollMicroseconds: Int
-    /// Of each second, how many percent a worker may poll without a call coming of it soon; nil is 50.
+    /// Of its workers' time, how many percent the lease may poll without a call coming of it soon; nil is 50.
     public var pollPercent: Int?
     /// Bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?

@@ -56,6 +56,8 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
     public var libraryName: String
     /// Bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?
+    /// How long a worker may poll for the next call before it sleeps, within the site's limit; 0 is never, nil the site's limit.
+    public var pollSeconds: Double?
     /// With `kind` memory: leases whose fate must not be shared. Two share it on one node, and wherever both lie in memory
     /// that no job holds, since one large job takes both, or beneath one job. nil is none.
     public var avoid: [LeaseID]?
@@ -67,7 +69,8 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
         kind: LeaseKind = .functions, cpus: Int = 1, memory: ByteCount = .mebibytes(512), termSeconds: Double = 0,
         waitSeconds: Double = 0,
         slotCount: Int = 16, inputBytes: Int = 1 << 20, outputBytes: Int = 1 << 20, node: NodeName? = nil,
-        remote: Bool = false, libraryName: String, bufferBytes: Int? = nil, avoid: [LeaseID]? = nil
+        remote: Bool = false, libraryName: String, bufferBytes: Int? = nil, pollSeconds: Double? = nil,
+        avoid: [LeaseID]? = nil
     ) {
         self.kind = kind
         self.cpus = cpus
@@ -81,7 +84,16 @@ public struct LeaseDemand: Codable, Sendable, Hashable {
         self.remote = remote
         self.libraryName = libraryName
         self.bufferBytes = bufferBytes
+        self.pollSeconds = pollSeconds
         self.avoid = avoid
+    }
+}
+
+extension LeaseDemand {
+    /// How long a worker of such a lease may poll: as long as it wishes, within what the site allows.
+    public func pollMicroseconds(allowed: Int) -> Int {
+        guard let pollSeconds else { return allowed }
+        return min(allowed, Int(min(max(0, pollSeconds), 1) * 1e6))
     }
 }
 

@@ -81,8 +81,8 @@ private func copy(_ text: String, into buffer: UnsafeMutableRawBufferPointer) {
 }
 
 extension LeaseOptions {
-    /// Of the structure as fallow.h first had it, without its last field.
-    private static let sizeBeforeBuffers = UInt32(MemoryLayout<fallow_lease_options>.stride - 8)
+    /// Of the structure as fallow.h had it before: without its last two fields, and without its last.
+    private static let earlierSizes = [16, 8].map { UInt32(MemoryLayout<fallow_lease_options>.stride - $0) }
 
     /// What a C program wishes; NULL and zeros are defaults.
     fileprivate init(_ pointer: UnsafePointer<fallow_lease_options>?) throws(FallowError) {
@@ -90,7 +90,7 @@ extension LeaseOptions {
         guard let pointer else { return }
         let size = UInt32(MemoryLayout<fallow_lease_options>.stride)
         let told = UnsafeRawPointer(pointer).load(as: UInt32.self)
-        guard told == size || told == Self.sizeBeforeBuffers else {
+        guard told == size || Self.earlierSizes.contains(told) else {
             throw FallowError(
                 .invalid, "options.size is \(told), not \(size): initialise the options with FALLOW_LEASE_OPTIONS")
         }
@@ -116,6 +116,9 @@ extension LeaseOptions {
         }
         guard wish.wait_seconds >= 0 else { throw FallowError(.invalid, "options.wait_seconds cannot be negative") }
         wait = try span(seconds: wish.wait_seconds, "options.wait_seconds")
+        if wish.poll_seconds != 0 {
+            polling = wish.poll_seconds < 0 ? .zero : try span(seconds: wish.poll_seconds, "options.poll_seconds")
+        }
         node = (wish.node as UnsafePointer<CChar>?).map { NodeName(String(cString: $0)) }
         isRemote = wish.flags & UInt32(FALLOW_LEASE_REMOTE) != 0
     }

@@ -83,10 +83,12 @@ struct fallow_lease_options {
 	uint32_t slots;         /* invocations in flight per worker, a power of two; default 16 */
 	uint32_t flags;         /* FALLOW_LEASE_* */
 	const char *node;       /* this node of the cluster only; default NULL: any */
-	uint64_t buffers;       /* bytes for fallow_buffer_alloc, part of memory; default 0. (Programs built before it was
-	                           here have a smaller size and are served as before.) */
+	uint64_t buffers;       /* bytes for fallow_buffer_alloc, part of memory; default 0. (Programs built before this or
+	                           the next was here have a smaller size and are served as before.) */
+	double poll_seconds;    /* how long a worker polls for the next call before it sleeps, at most 1; default and upper
+	                           limit are the site's; below 0: never. What it polls is CPU time of the lease's. */
 };
-#define FALLOW_LEASE_OPTIONS { sizeof(struct fallow_lease_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
+#define FALLOW_LEASE_OPTIONS { sizeof(struct fallow_lease_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 #define FALLOW_LEASE_REMOTE 0x1u /* not on this node, even when it has capacity */
 
 /* What a lease is. */

@@ -100,6 +100,9 @@ extension ClusterPolicy {
                 .invalid,
                 "\(demand.slotCount) slots of \(demand.inputBytes) and \(demand.outputBytes) bytes are out of range")
         }
+        guard (0...1).contains(demand.pollSeconds ?? 0) else {
+            throw WireError(.invalid, "pollSeconds is \(demand.pollSeconds ?? 0); 0 (never) to 1 is right")
+        }
         if demand.kind == .memory { return try checkedMemory(demand, of: request) }
         guard !demand.libraryName.isEmpty, demand.libraryName.utf8.count <= 255 else {
             throw WireError(.invalid, "the library's name should have 1 to 255 bytes")

@@ -158,7 +158,8 @@ public final class PlayedAgent: @unchecked Sendable {
         do {
             let executor = try ExecutorUnderTest(
                 library: "/proc/self/fd/\(library)", workers: demand.cpus, geometry: geometry, cpus: cpus,
-                pollMicroseconds: pollMicroseconds, transport: transport, leaseID: id)
+                pollMicroseconds: demand.pollMicroseconds(allowed: pollMicroseconds), transport: transport,
+                leaseID: id)
             guard let report = try executor.report() else {
                 return session.send(
                     LocalReply(

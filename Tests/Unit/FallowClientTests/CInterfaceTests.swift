@@ -87,6 +87,10 @@ import libfallow
         options.wait_seconds = 0
         options.max_input = .max
         #expect(fallow_lease_open(client, "x", &options, &lease) == invalid)
+        options.max_input = 0
+        options.poll_seconds = 1.5
+        #expect(fallow_lease_open(client, TestLibrary.path("plain"), &options, &lease) == invalid)
+        #expect(sentence.contains("polls 0 s to a second"))
         #expect(fallow_lease_open(client, "/nonexistent.so", nil, &lease) == FALLOW_LIBRARY_UNUSABLE.code)
         #expect(lease == nil)
         try #require(fallow_lease_open(client, TestLibrary.path("plain"), nil, &lease) == 0, "\(sentence)")

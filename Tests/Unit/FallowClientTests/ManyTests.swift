@@ -102,18 +102,19 @@ import libfallow
         }
     }
 
-    @Test func fromC() throws {
+    /// `fieldsUnknown`: as a program built before the last fields were there.
+    @Test(arguments: [0, 1, 2]) func fromC(fieldsUnknown: Int) throws {
         let agent = try PlayedAgent()
         defer { agent.stop() }
         var client: OpaquePointer?
         var lease: OpaquePointer?
         try #require(fallow_connect(agent.socketPath, &client) == 0)
         defer { fallow_close(client) }
-        // As a program built before `buffers` was there.
         var options = fallow_lease_options()
-        options.size = UInt32(MemoryLayout<fallow_lease_options>.stride - 8)
+        options.size = UInt32(MemoryLayout<fallow_lease_options>.stride - 8 * fieldsUnknown)
         options.slots = 8
-        options.buffers = .max
+        if fieldsUnknown > 0 { options.poll_seconds = .infinity }
+        if fieldsUnknown > 1 { options.buffers = .max }
         try #require(fallow_lease_open(client, TestLibrary.path("plain"), &options, &lease) == 0)
         defer { fallow_lease_close(lease) }
         let input = UnsafeMutablePointer<UInt32>.allocate(capacity: 12)
