@@ -18,8 +18,8 @@ struct ReportAnswer {
 }
 
 extension NodeShell {
-    /// A record from the plugin: what has to go is gone when this returns.
-    func on(_ record: ReportRecord) -> ReportAnswer {
+    /// A record from the plugin. What has to go is gone when the answer is given, once; what need not be waited for is done after it.
+    func on(_ record: ReportRecord, answer: (ReportAnswer) -> Void) {
         let now = now
         ledger.advance(to: now, as: policy)
         if record.cordPulled {
@@ -29,9 +29,9 @@ extension NodeShell {
         defer { if record.kind != .stepStart { jobMemory?.on(record) } }
         switch record.kind {
         case .hello:
-            return ReportAnswer(status: FALLOW_REPLY_OK, message: "fallowd \(fallowVersion) on \(name)")
+            return answer(ReportAnswer(status: FALLOW_REPLY_OK, message: "fallowd \(fallowVersion) on \(name)"))
         case .stepStart:
-            return stepStart(record, now)
+            return stepStart(record, now, answer: answer)
         case .stepRunning:
             sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
             observeMapping(record.step.jobID, cgroup: record.cgroup)
@@ -44,10 +44,10 @@ extension NodeShell {
             ledger.advance(to: now, as: policy)
             onChange()
         }
-        return ReportAnswer(status: FALLOW_REPLY_OK, message: "noted")
+        answer(ReportAnswer(status: FALLOW_REPLY_OK, message: "noted"))
     }
 
-    private func stepStart(_ record: ReportRecord, _ now: Timestamp) -> ReportAnswer {
+    private func stepStart(_ record: ReportRecord, _ now: Timestamp, answer: (ReportAnswer) -> Void) {
         let start = ContinuousClock.now
         let revocations = policy.onStepStart(record.step, now: now)
         var stuck = 0
@@ -55,6 +55,17 @@ extension NodeShell {
             stuck += revoke(group.map(\.leaseID), reason, detail: "for step \(record.step.jobID).\(record.step.stepID)")
         }
         let microseconds = Int((ContinuousClock.now - start).nanoseconds / 1000)
+        // Asked for beside the loop, after this step has what it needs: neither waits for the other.
+        jobMemory?.on(record)
+        let lending = policy.lending(of: record.step.jobID, at: now)
+        answer(
+            ReportAnswer(
+                status: stuck == 0 ? FALLOW_REPLY_OK : FALLOW_REPLY_STUCK, vacatedLeases: revocations.count,
+                vacateMicroseconds: microseconds, lending: lending,
+                message: stuck == 0
+                    ? lendingSentence(record.step.jobID, lending)
+                    : "\(stuck) processes of leases did not die; they are frozen",
+                remoteMemory: jobMemory?.sentence(for: record.step.jobID)))
         if !revocations.isEmpty {
             outbox.add(
                 ReclaimReport(
@@ -64,17 +75,7 @@ extension NodeShell {
         sampler.running(record.step.jobID, stepd: record.stepdPID, cgroup: record.cgroup)
         ledger.advance(to: now, as: policy)
         if let remote = record.remoteMemory { ledger.remoteMemory(of: record.step.jobID, remote) }
-        // Asked for beside the loop, after this step has what it needs: neither waits for the other.
-        jobMemory?.on(record)
         onChange()
-        let lending = policy.lending(of: record.step.jobID, at: now)
-        return ReportAnswer(
-            status: stuck == 0 ? FALLOW_REPLY_OK : FALLOW_REPLY_STUCK, vacatedLeases: revocations.count,
-            vacateMicroseconds: microseconds, lending: lending,
-            message: stuck == 0
-                ? lendingSentence(record.step.jobID, lending)
-                : "\(stuck) processes of leases did not die; they are frozen",
-            remoteMemory: jobMemory?.sentence(for: record.step.jobID))
     }
 
     /// What `FALLOW_LENDING` tells the job.

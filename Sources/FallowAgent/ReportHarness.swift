@@ -1,5 +1,6 @@
 internal import CFallowReport
 internal import FallowLocal
+internal import Glibc
 internal import Logging
 
 /// report.sock: takes the plugin's records, asks the shell, sends the answers. No logic of its own.
@@ -37,8 +38,13 @@ final class ReportHarness {
                 connection.close()
                 continue
             }
+            // The record is usually there by now; whoever sent none yet is waited for.
+            if serve(connection) {
+                connection.close()
+                continue
+            }
             let descriptor = connection.descriptor
-            guard let watch = try? shell.loop.watch(descriptor, .readable, { [weak self] _ in self?.serve(descriptor) })
+            guard let watch = try? shell.loop.watch(descriptor, .readable, { [weak self] _ in self?.ready(descriptor) })
             else {
                 connection.close()
                 continue
@@ -48,22 +54,37 @@ final class ReportHarness {
         }
     }
 
-    private func serve(_ descriptor: Int32) {
+    private func ready(_ descriptor: Int32) {
         guard let connection = open[descriptor]?.connection else { return }
-        defer { drop(descriptor) }
+        if serve(connection) { drop(descriptor) }
+    }
+
+    /// Takes a connection's record and answers it.
+    /// - Returns: whether the connection has served its purpose; false: its record is not there yet.
+    private func serve(_ connection: LocalConnection) -> Bool {
         var buffer = [UInt8](repeating: 0, count: MemoryLayout<fallow_report_request>.size + 1)
-        let received = buffer.withUnsafeMutableBytes { bytes in try? connection.receive(into: bytes) }
-        guard let received, received.count > 0 else { return }
-        let answer: ReportAnswer
+        let taken = buffer.withUnsafeMutableBytes { bytes in
+            Result { () throws(LocalError) in try connection.receive(into: bytes) }
+        }
+        guard case .success(let received) = taken else { return true }
+        guard let received else { return false }
+        for descriptor in received.descriptors { Glibc.close(descriptor) }
+        guard received.count > 0 else { return true }
+        let came = ContinuousClock.now
+        let answer = { (answer: ReportAnswer) in
+            _ = try? connection.send(answer.packet)
+            self.shell.log.debug(
+                "answered the plugin", metadata: ["us": "\((ContinuousClock.now - came).nanoseconds / 1000)"])
+        }
         do {
             let record = try ReportRecord(packet: Array(buffer[..<received.count]))
-            answer = shell.on(record)
+            shell.on(record, answer: answer)
             if record.kind == .stepStart { plugin.stepStarted(by: connection.peer.pid) }
         } catch {
             shell.log.warning("a record from the plugin makes no sense", metadata: ["why": "\(error.sentence)"])
-            answer = ReportAnswer(status: FALLOW_REPLY_INVALID, message: error.sentence)
+            answer(ReportAnswer(status: FALLOW_REPLY_INVALID, message: error.sentence))
         }
-        _ = try? connection.send(answer.packet)
+        return true
     }
 
     private func drop(_ descriptor: Int32) {

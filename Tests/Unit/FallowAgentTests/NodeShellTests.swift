@@ -116,7 +116,12 @@ final class ShellUnderTest: @unchecked Sendable {
     /// A step starts, as the plugin tells it.
     func stepStart(job: UInt32, cores: String, step: UInt32 = 0, memoryMiB: UInt64 = 1000) throws -> ReportAnswer {
         let record = try ReportRecord(packet: packet(job: job, cores: cores, step: step, memoryMiB: memoryMiB))
-        return on { $0.on(record) }
+        return on { shell in
+            var answers: [ReportAnswer] = []
+            shell.on(record) { answers.append($0) }
+            precondition(answers.count == 1, "a record is answered once")
+            return answers[0]
+        }
     }
 }
 
