@@ -84,6 +84,7 @@ final class VerbsDoor<Link: VerbsOpened>: Sendable {
             return Accepted(worker: request.worker, link: link, window: request.window)
         } catch {
             state.doorkeeper.count(error)
+            caller.isAbandoned = error == .resources
             let refusal = VerbsIntroduction.refusal
             // Does nothing to one that was accepted, or whose client has gone.
             _ = crdma_reject(caller.pointer, refusal, UInt8(refusal.count))

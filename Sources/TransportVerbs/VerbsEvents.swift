@@ -70,6 +70,8 @@ extension crdma_event {
 final class VerbsID: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<rdma_cm_id>
     private(set) var events: VerbsEvents
+    /// A connect that came to nothing after it was answered: to destroy its id may take long. Set by its one owner.
+    var isAbandoned = false
 
     /// The device that the id is bound to; nil while it is to none.
     var context: UnsafeMutablePointer<ibv_context>? { pointer.pointee.verbs }
@@ -85,7 +87,7 @@ final class VerbsID: @unchecked Sendable {
         self.pointer = pointer
         self.events = events
     }
-    deinit { crdma_destroy_id(pointer) }
+    deinit { if isAbandoned { VerbsBurial.bury(pointer, events) } else { crdma_destroy_id(pointer) } }
 
     /// Gives the id a channel of its own.
     func migrate(to other: VerbsEvents) throws(VerbsError) {
