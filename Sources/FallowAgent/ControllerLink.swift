@@ -9,6 +9,9 @@ internal import Synchronization
 ///
 /// Silence means off: when the co-scheduler has not answered for `lease.grace_lost`, this node's leases end.
 final class ControllerLink: Sendable {
+    /// A report on change waits so long: what comes together goes together, and whatever caused it, a lease that is being opened,
+    /// say, has the CPU first.
+    static let gathering: Duration = .milliseconds(10)
     /// Reports on change come at most this often.
     static let shortestPause: Duration = .milliseconds(50)
 
@@ -48,6 +51,7 @@ final class ControllerLink: Sendable {
         }
         defer { ticker.cancel() }
         for await _ in changes {
+            try? await Task.sleep(for: Self.gathering)
             if Task.isCancelled { return }
             let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
             do {

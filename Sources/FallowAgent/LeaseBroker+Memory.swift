@@ -44,14 +44,9 @@ extension LeaseBroker {
     /// - Returns: the donor's word, and a copy of its memory file's descriptor where the borrower is here, or -1.
     func openDonorHere(_ grant: Grant, local: Bool) async throws -> (report: ExecutorReport, shared: Int32) {
         let identity = try await identities.donors(named: settings.donorUser)
-        let report: ExecutorReport = try await door.callLater { shell, ready in
+        return try await opened(grant.leaseID, local: local) { shell, ready in
             shell.openDonor(grant, local: local, identity: identity, ready: ready)
         }
-        guard local else { return (report, -1) }
-        let id = grant.leaseID
-        let shared = try await door.call { shell in shell.executors[id].map { dup($0.shared) } ?? -1 }
-        if shared < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
-        return (report, shared)
     }
 
     private func checkedMemory(_ wanted: LeaseDemand) throws(WireError) -> LeaseDemand {

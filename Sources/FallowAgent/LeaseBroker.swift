@@ -205,7 +205,7 @@ struct LeaseBroker: Sendable {
     /// - Returns: the executor's word, and a copy of the arena's descriptor (shm), or -1.
     func openHere(
         _ grant: Grant, sha256: String, local: Bool
-    ) async throws -> (report: ExecutorReport, arena: Int32) {
+    ) async throws -> (report: ExecutorReport, shared: Int32) {
         guard let library = cache.open(sha256, user: grant.user) else {
             throw WireError(.notFound, "the library \(sha256) is not in this node's cache")
         }
@@ -214,15 +214,29 @@ struct LeaseBroker: Sendable {
         do {
             identity = try await identities.identity(of: grant.user)
         } catch let error as HostError { throw WireError(.internalError, "\(name): \(error)") }
-        let report: ExecutorReport = try await door.callLater { shell, ready in
+        return try await opened(grant.leaseID, local: local) { shell, ready in
             shell.open(grant, library: library, local: local, identity: identity, ready: ready)
         }
-        let id = grant.leaseID
-        let arena = try await door.call { shell in
-            shell.executors[id].map { dup($0.shared) } ?? -1
+    }
+
+    /// Has the event loop open a lease, and takes in the same turn what its client is handed.
+    /// - Returns: the process's word, and a copy of the descriptor that it shares with a client on this node, or -1.
+    func opened(
+        _ leaseID: LeaseID, local: Bool,
+        _ open: @escaping @Sendable (NodeShell, @escaping (Result<ExecutorReport, WireError>) -> Void) -> Void
+    ) async throws -> (report: ExecutorReport, shared: Int32) {
+        try await door.callLater { shell, ready in
+            open(shell) { result in
+                ready(
+                    result.flatMap { report in
+                        guard local else { return .success((report, -1)) }
+                        let shared = shell.executors[leaseID].map { dup($0.shared) } ?? -1
+                        return shared >= 0
+                            ? .success((report, shared))
+                            : .failure(WireError(.unavailable, "the lease ended as soon as it had begun"))
+                    })
+            }
         }
-        if local, arena < 0 { throw WireError(.unavailable, "the lease ended as soon as it had begun") }
-        return (report, arena)
     }
 
     /// Has a grant obeyed on another node.
