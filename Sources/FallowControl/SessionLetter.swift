@@ -1,7 +1,13 @@
 internal import FallowDigest
 
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+
 /// A part of a reply that nobody on the way may read, although HTTP goes in the clear: it is encrypted with a key that both ends of
-/// the session derive from the session's. `session ID BOX`, the box in hexadecimal digits.
+/// the session derive from the session's. `session ID BOX`, the box in base64.
 struct SessionLetter: Sendable, Hashable {
     private static let word = "session"
 
@@ -17,12 +23,13 @@ struct SessionLetter: Sendable, Hashable {
     /// nil: the text is no such letter.
     init?(text: String) {
         let parts = text.split(separator: " ", maxSplits: 3)
-        guard parts.count == 3, parts[0] == Self.word, let box = Seal.bytes(hexadecimal: parts[2]) else { return nil }
+        guard parts.count == 3, parts[0] == Self.word, let box = Data(base64Encoded: String(parts[2]))
+        else { return nil }
         id = String(parts[1])
-        self.box = box
+        self.box = Array(box)
     }
 
-    var text: String { "\(Self.word) \(id) \(Seal.hexadecimal(box))" }
+    var text: String { "\(Self.word) \(id) \(Data(box).base64EncodedString())" }
 
     /// nil: it was written with another key, or altered.
     func plain(key: SessionKey) -> [UInt8]? { SecretBox.open(box, key: key.letterKey) }

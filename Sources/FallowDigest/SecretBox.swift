@@ -10,7 +10,8 @@ public enum SecretBox {
     /// - Precondition: the key has `keyByteCount` bytes.
     public static func seal(_ plain: [UInt8], key: [UInt8]) -> [UInt8] {
         precondition(key.count == keyByteCount, "a key has \(keyByteCount) bytes, not \(key.count)")
-        let nonce = (0..<nonceByteCount).map { _ in UInt8.random(in: .min ... .max) }
+        var random = SystemRandomNumberGenerator()
+        let nonce = (0..<nonceByteCount / 8).flatMap { _ in withUnsafeBytes(of: random.next() as UInt64, Array.init) }
         return nonce
             + [UInt8](unsafeUninitializedCapacity: codeByteCount + plain.count) { buffer, count in
                 crypto_secretbox_easy(buffer.baseAddress!, plain, UInt64(plain.count), nonce, key)

@@ -97,7 +97,8 @@ public struct LeaseGranted: Codable, Sendable {
     /// The target agent.
     public var agentURL: String
     public var termEnds: Timestamp
-    /// For the target agent, a `Grant` in JSON: a MUNGE credential; obeyed once. On the client's own node the receipt.
+    /// For the target agent, a `Grant` in JSON: a MUNGE credential; obeyed once. Empty on the client's own node,
+    /// whose agent obeys the receipt.
     public var grant: String
     /// For the client's agent, the same `Grant`: a letter of the session between it and the co-scheduler, else a MUNGE credential.
     public var receipt: String
