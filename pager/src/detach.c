@@ -18,13 +18,6 @@ struct piece {
 	bool moved;
 };
 
-/* Stretched beyond its last block, which may be shorter. */
-static size_t piece_length(const struct piece *piece)
-{
-	const struct block *last = piece->first + piece->count - 1;
-	return (size_t)(piece->count - 1) * last->region->pager->block_bytes + block_length(last);
-}
-
 /* UFFDIO_MOVE for a piece; when it fails half-way the rest goes back. */
 static int move_out(struct fallow_pager *pager, char *slot, char *address, size_t length)
 {
@@ -40,7 +33,7 @@ static int move_out(struct fallow_pager *pager, char *slot, char *address, size_
 static int take_out(struct fallow_pager *pager, const struct piece *piece)
 {
 	char *slot = slot_address(pager, piece->first->slot), *address = block_address(piece->first);
-	size_t length = piece_length(piece);
+	size_t length = blocks_length(piece->first, piece->count);
 #ifdef FALLOW_BROKEN_DETACH /* the tests' negative control: a write between the two is lost */
 	memcpy(slot, address, length);
 	usleep(100);
@@ -150,7 +143,7 @@ size_t fallow_detach(struct fallow_pager *pager, size_t wanted)
 			settle(pager, pieces[i].first + n, pieces[i].moved);
 		out += pieces[i].moved ? pieces[i].count : 0;
 		if (!pager->is_sigbus)
-			fallow_uffd_wake(pager->uffd, block_address(pieces[i].first), piece_length(&pieces[i]));
+			fallow_uffd_wake(pager->uffd, block_address(pieces[i].first), blocks_length(pieces[i].first, pieces[i].count));
 	}
 	fallow_change_tell(&pager->changed);
 	return out;

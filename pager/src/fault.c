@@ -30,14 +30,15 @@ static enum outcome put_back(struct block *block, bool is_write)
 {
 	struct fallow_pager *pager = block->region->pager;
 	uint16_t slot = block->slot;
-	bool was_changed = block->flags & BLOCK_CHANGED, changed = false;
+	bool was_changed = block->flags & BLOCK_CHANGED;
+	uint32_t changed = 0;
 	fallow_list_remove(was_changed ? &pager->dirty : &pager->clean, block);
 	block->state = LOADING;
 	block->region->in_motion++;
 	pager->statistics.standby_hits++;
 	fallow_lock_give(&pager->lock);
 
-	int error = fallow_install(block, slot_address(pager, slot), slot, is_write || was_changed, &changed);
+	int error = fallow_install(block, 1, slot_address(pager, slot), true, is_write || was_changed, &changed);
 
 	fallow_lock_take(&pager->lock);
 	block->region->in_motion--;

@@ -7,6 +7,8 @@
 #include "pager.h"
 #include "uffd.h"
 
+_Static_assert(LOAD_BATCH <= 32, "*changed has a bit a block");
+
 /* Whether the mapped pages are no longer what was put there. Other threads may be writing: any difference will do. */
 __attribute__((no_sanitize("thread", "address"))) static bool differs(const char *mapped, const char *copy, size_t length)
 {
@@ -18,46 +20,72 @@ __attribute__((no_sanitize("thread", "address"))) static bool differs(const char
 	return difference != 0;
 }
 
-/* Moves the slot's pages; what cannot be moved is copied. The slot is empty afterwards. */
+/* Moves the slots' pages; what cannot be moved is copied. The slots are empty afterwards. */
 static int move_in(struct fallow_pager *pager, char *address, char *from, size_t length, bool protect)
 {
-	size_t moved = 0;
+	size_t moved = 0, whole = (length + pager->block_bytes - 1) / pager->block_bytes * pager->block_bytes;
 	int error = fallow_uffd_move(pager->uffd, address, from, length, &moved);
 	if (error != 0)
 		error = fallow_uffd_copy(pager->uffd, address + moved, from + moved, length - moved, protect);
-	if (moved < pager->block_bytes && error == 0)
-		madvise(from + moved, pager->block_bytes - moved, MADV_DONTNEED);
+	if (moved < whole && error == 0)
+		madvise(from + moved, whole - moved, MADV_DONTNEED);
 	return error;
 }
 
-/* UFFDIO_MOVE makes pages writable at once, so a write may come before the protection. It is found by comparing with a copy that was
- * taken before: cheaper than the page allocations of UFFDIO_COPY, since both are in the cache. */
-int fallow_install(struct block *block, char *from, uint16_t slot, bool is_write, bool *changed)
+/* Copies of what the slots hold, a buffer each: of as many blocks as there are buffers for, one at least. */
+static uint32_t take_copies(struct fallow_pager *pager, const char *from, size_t length, char **copies)
 {
-	struct fallow_pager *pager = block->region->pager;
-	char *address = block_address(block);
-	size_t length = block_length(block);
+	uint32_t count = 0;
+	for (size_t at = 0; at < length; at += pager->block_bytes) {
+		char *copy = count == 0 ? fallow_buffer_take(pager) : fallow_buffer_try(pager);
+		if (copy == NULL)
+			break;
+		memcpy(copy, from + at, length - at < pager->block_bytes ? length - at : pager->block_bytes);
+		copies[count++] = copy;
+	}
+	return count;
+}
+
+/* UFFDIO_MOVE makes pages writable at once, so a write may come before the protection. It is found by comparing with copies that were
+ * taken before: cheaper than the page allocations of UFFDIO_COPY, since both are in the cache. Sets *done to the bytes that are in. */
+static int move_in_unchanged(struct fallow_pager *pager, char *address, char *from, size_t length, uint32_t *changed, size_t *done)
+{
+	char *copies[LOAD_BATCH];
+	uint32_t count = take_copies(pager, from, length, copies);
+	*done = count * pager->block_bytes < length ? count * pager->block_bytes : length;
+	int error = move_in(pager, address, from, *done, true);
+	bool is_open = error == 0 && fallow_uffd_protect(pager->uffd, address, *done, true) != 0;
+	*changed = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t at = i * pager->block_bytes, some = *done - at < pager->block_bytes ? *done - at : pager->block_bytes;
+		if (error == 0 && (is_open || differs(address + at, copies[i], some)))
+			*changed |= 1u << i;
+		fallow_buffer_give(pager, copies[i]);
+	}
+	return error;
+}
+
+int fallow_install(struct block *first, uint32_t count, char *from, bool in_slots, bool is_write, uint32_t *changed)
+{
+	struct fallow_pager *pager = first->region->pager;
+	char *address = block_address(first);
+	size_t length = blocks_length(first, count);
 	bool is_changed = is_write && !pager->is_async;
-	*changed = is_changed;
-	if (slot == NO_SLOT)
-		return fallow_uffd_copy(pager->uffd, address, from, length, !is_changed);
-	if (!(pager->features & FALLOW_KERNEL_MOVE)) {
-		int error = fallow_uffd_copy(pager->uffd, address, from, length, !is_changed);
-		if (error == 0)
-			madvise(from, pager->block_bytes, MADV_DONTNEED);
-		return error;
+	int error = 0;
+	*changed = is_changed ? UINT32_MAX : 0;
+	if (!in_slots || !(pager->features & FALLOW_KERNEL_MOVE)) {
+		error = fallow_uffd_copy(pager->uffd, address, from, length, !is_changed);
+		if (in_slots && error == 0)
+			madvise(from, count * pager->block_bytes, MADV_DONTNEED);
+	} else if (is_changed) {
+		error = move_in(pager, address, from, length, false);
+	} else {
+		for (size_t at = 0, some; at < length && error == 0; at += some) {
+			uint32_t bits;
+			error = move_in_unchanged(pager, address + at, from + at, length - at, &bits, &some);
+			*changed |= bits << (at / pager->block_bytes);
+		}
 	}
-	if (is_changed)
-		return move_in(pager, address, from, length, false);
-	char *copy = fallow_buffer_take(pager);
-	memcpy(copy, from, length);
-	int error = move_in(pager, address, from, length, true);
-	if (error == 0) {
-		error = fallow_uffd_protect(pager->uffd, address, length, true);
-		*changed = error != 0 || differs(address, copy, length);
-		error = 0;
-	}
-	fallow_buffer_give(pager, copy);
 	return error;
 }
 

@@ -1,8 +1,11 @@
 /* load.c: from the source into the region. */
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "pager.h"
 #include "uffd.h"
+
+enum { RUN_BYTES = 512 << 10 };
 
 /* With the lock held: a block that was LOADING has arrived, or has not. */
 static void settle(struct load *load, int error, bool changed)
@@ -26,18 +29,24 @@ static void settle(struct load *load, int error, bool changed)
 	}
 }
 
-static void finish(struct fallow_region *region, struct load *load, int error, bool is_write)
+/* Loads of blocks that lie side by side, and so does the memory that they were read into. */
+static void install(struct fallow_region *region, struct load *loads, uint32_t count, int error, bool is_write)
 {
 	struct fallow_pager *pager = region->pager;
-	char *address = block_address(load->block);
-	size_t length = block_length(load->block);
-	bool changed = false;
-	if (error == 0)
-		error = fallow_install(load->block, load->buffer, load->slot, is_write, &changed);
-	if (load->slot == NO_SLOT)
-		fallow_buffer_give(pager, load->buffer);
+	char *address = block_address(loads->block);
+	size_t length = blocks_length(loads->block, count);
+	bool in_slots = loads->slot != NO_SLOT;
+	uint32_t changed = 0;
+	if (error == 0) {
+		error = fallow_install(loads->block, count, loads->buffer, in_slots, is_write, &changed);
+		if (error != 0) /* a part may be there */
+			madvise(address, length, MADV_DONTNEED);
+	}
+	for (uint32_t i = 0; i < count && !in_slots; i++)
+		fallow_buffer_give(pager, loads[i].buffer);
 	fallow_lock_take(&pager->lock);
-	settle(load, error, changed);
+	for (uint32_t i = 0; i < count; i++)
+		settle(&loads[i], error, changed >> i & 1);
 	fallow_lock_give(&pager->lock);
 	/* Nothing is in motion any more, so the region may be gone by now. */
 	fallow_change_tell(&pager->changed);
@@ -79,6 +88,35 @@ static void read_all(struct fallow_region *region, struct fallow_extent *extents
 	}
 }
 
+/* How many of the loads can be installed at once: they lie side by side. More than RUN_BYTES would not stay in the cache. */
+static uint32_t run_length(const struct load *loads, const struct fallow_extent *extents, size_t count)
+{
+	size_t bytes = loads->block->region->pager->block_bytes, most = RUN_BYTES / bytes;
+	uint32_t length = 1;
+	while (length < count && length < most && extents[length].error == 0 && loads[length].block == loads->block + length &&
+	       loads[length].buffer == loads->buffer + length * bytes && (loads[length].slot == NO_SLOT) == (loads->slot == NO_SLOT))
+		length++;
+	return length;
+}
+
+/* Installs what was read, and settles what was not. Returns how many failed. */
+static size_t finish(struct fallow_region *region, struct load *loads, const struct fallow_extent *extents, size_t count,
+		     bool in_slots, bool is_write)
+{
+	size_t failed = 0;
+	for (size_t i = 0, length; i < count; i += length) {
+		length = 1;
+		if ((loads[i].slot != NO_SLOT) != in_slots)
+			continue;
+		bool for_write = is_write && i == 0;
+		if (extents[i].error == 0 && !for_write)
+			length = run_length(loads + i, extents + i, count - i);
+		failed += extents[i].error != 0;
+		install(region, loads + i, (uint32_t)length, extents[i].error, for_write);
+	}
+	return failed;
+}
+
 size_t fallow_load(struct fallow_region *region, struct load *loads, size_t count, bool is_write)
 {
 	size_t failed = 0;
@@ -92,12 +130,8 @@ size_t fallow_load(struct fallow_region *region, struct load *loads, size_t coun
 		}
 		read_all(region, extents, some);
 		/* Buffers are given back before blocks in slots need one each. */
-		for (int in_slots = 0; in_slots < 2; in_slots++)
-			for (size_t i = 0; i < some; i++)
-				if ((loads[at + i].slot != NO_SLOT) == in_slots) {
-					failed += extents[i].error != 0;
-					finish(region, &loads[at + i], extents[i].error, is_write && at + i == 0);
-				}
+		failed += finish(region, loads + at, extents, some, false, is_write && at == 0);
+		failed += finish(region, loads + at, extents, some, true, is_write && at == 0);
 	}
 	return failed;
 }

@@ -151,6 +151,11 @@ static inline size_t block_length(const struct block *block)
 	return left < bytes ? (size_t)left : bytes;
 }
 
+static inline size_t blocks_length(const struct block *first, uint32_t count)
+{
+	return (count - 1) * first->region->pager->block_bytes + block_length(first + count - 1);
+}
+
 static inline uint64_t block_source_offset(const struct block *block)
 {
 	return block->region->source_offset + (uint64_t)block_index(block) * block->region->pager->block_bytes;
@@ -215,9 +220,9 @@ struct load {
 size_t fallow_load(struct fallow_region *region, struct load *loads, size_t count, bool is_write);
 
 /* install.c */
-/* Maps what `from` holds as the block, without the lock. `slot` is where `from` is, or NO_SLOT. Sets *changed when the block may
- * have been written to meanwhile. 0 or errno. */
-int fallow_install(struct block *block, char *from, uint16_t slot, bool is_write, bool *changed);
+/* Maps what `from` holds as `count` blocks side by side, LOAD_BATCH at most, without the lock. `in_slots`: that is slots, which are
+ * empty then. Sets a bit in *changed for each block that may have been written to meanwhile. 0 or errno. */
+int fallow_install(struct block *first, uint32_t count, char *from, bool in_slots, bool is_write, uint32_t *changed);
 /* Makes touches of the block SIGBUS, and wakes who waits. With the lock held. */
 void fallow_poison(struct block *block, int error);
 int fallow_unpoison(struct block *block);

@@ -57,6 +57,42 @@ static void writes_and_evictions(const struct configuration *configuration)
 	tear_down(&shared);
 }
 
+enum { AHEAD_BLOCKS = 1024, AHEAD_SWEEPS = 60 };
+
+/* Writes to blocks ahead of a reader, whose turn it is to come: a word of each block counts the sweeps. */
+static void *write_ahead(void *argument)
+{
+	size_t number = (size_t)argument + 1;
+	for (uint64_t sweep = 0; sweep < AHEAD_SWEEPS; sweep++)
+		for (size_t block = 0; block < AHEAD_BLOCKS; block++) {
+			volatile uint64_t *word = &shared.words[block * 512 + number * 64];
+			uint64_t expected = sweep == 0 ? word_at(block * 512 + number * 64) : sweep;
+			lost += *word != expected;
+			*word = sweep + 1;
+		}
+	return NULL;
+}
+
+/* What is read ahead comes many blocks at once, and can be written to before all of it is protected. */
+static void writes_and_readahead(const struct configuration *configuration)
+{
+	pthread_t threads[WRITERS];
+	size_t wrong = 0;
+	set_up(&shared, configuration, 4096, 256, AHEAD_BLOCKS);
+	for (size_t i = 0; i < WRITERS; i++)
+		pthread_create(&threads[i], NULL, write_ahead, (void *)i);
+	for (int sweep = 0; sweep < AHEAD_SWEEPS; sweep++)
+		for (size_t block = 0; block < AHEAD_BLOCKS; block++)
+			wrong += shared.words[block * 512] != word_at(block * 512);
+	for (size_t i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(lost == 0 && wrong == 0, "%u writes were lost, %zu words wrong", lost, wrong);
+	struct fallow_pager_statistics statistics;
+	fallow_pager_get_statistics(shared.pager, &statistics);
+	CHECK(statistics.readahead_blocks > AHEAD_BLOCKS, "only %llu were read ahead", (unsigned long long)statistics.readahead_blocks);
+	tear_down(&shared);
+}
+
 static void run_broken(void *argument)
 {
 	(void)argument;
@@ -78,6 +114,7 @@ static void negative_control(const struct configuration *configuration)
 
 const struct test race_tests[] = {
 	{"race: writes", writes_and_evictions, false},
+	{"race: writes to what is read ahead", writes_and_readahead, false},
 	{"race: the build that loses writes is caught", negative_control, true},
 	{NULL, NULL, false},
 };
