@@ -204,6 +204,7 @@ SCRIPTS = {
     "vacate": ("vacate.sh", ["60"]),
     "verbs": ("verbs.sh", []),
     "pager": ("pager.sh", []),
+    "reclaim": ("reclaim.sh", ["5"]),
 }
 
 

@@ -35,13 +35,16 @@ static void install(struct fallow_region *region, struct load *loads, uint32_t c
 	struct fallow_pager *pager = region->pager;
 	char *address = block_address(loads->block);
 	size_t length = blocks_length(loads->block, count);
-	bool in_slots = loads->slot != NO_SLOT;
+	bool in_slots = loads->slot != NO_SLOT, is_open = in_slots && error == 0;
 	uint32_t changed = 0;
 	if (error == 0) {
 		error = fallow_install(loads->block, count, loads->buffer, in_slots, is_write, &changed);
 		if (error != 0) /* a part may be there */
 			madvise(address, length, MADV_DONTNEED);
 	}
+	/* ... and, before it was protected, have been written to: that is a loss, which must be told. */
+	for (uint32_t i = 0; i < count && error != 0 && is_open; i++)
+		loads[i].is_touched = true;
 	for (uint32_t i = 0; i < count && !in_slots; i++)
 		fallow_buffer_give(pager, loads[i].buffer);
 	fallow_lock_take(&pager->lock);
