@@ -13,6 +13,7 @@ public final class Donor: @unchecked Sendable {
 
     public let capacityBytes: Int
     public let memory: DonorMemory?
+    public let reach: Reach
     private let process: PeerProcess
 
     /// Where it listens, when it is reached over the network.
@@ -33,6 +34,7 @@ public final class Donor: @unchecked Sendable {
 
     public init(_ reach: Reach, capacityBytes: Int) throws {
         self.capacityBytes = capacityBytes
+        self.reach = reach
         switch reach {
         case .shm:
             let memory = try DonorMemory(capacityBytes: capacityBytes)

@@ -21,7 +21,7 @@ struct FaultRun {
         case revoke
         /// Killed; its agent notices and takes back.
         case kill
-        /// Stopped for good; over a network nothing comes any more.
+        /// Stopped for good; over TCP nothing comes any more. Over verbs its memory is read and written still.
         case freeze
         /// The memory is cut from under the region, or the network; nobody says a word.
         case cut
@@ -30,7 +30,8 @@ struct FaultRun {
 
     let seed: Int
     var breach: Breach?
-    var isHere = true
+    var reach = Donor.Reach.shm
+    var patience = Duration.milliseconds(150)
 
     private static let stripe = 4096
     private static let blocks = 12
@@ -45,8 +46,8 @@ struct FaultRun {
         if breach == .oneCopyOnly { durability = .cache }
         let size = Self.blocks * Self.stripe - 100
         let lent = try Lent(
-            durability == .pair ? 4 : 3, isHere: isHere, donorBytes: 1 << 17, sizeBytes: size, durability,
-            patience: .milliseconds(150))
+            durability == .pair ? 4 : 3, reach: reach, donorBytes: 1 << 17, sizeBytes: size, durability,
+            patience: patience)
         let region = lent.region
         let fault = breach == nil ? Fault.allCases.randomElement(using: &generator)! : .revoke
         let moment = breach == nil ? Moment.allCases.randomElement(using: &generator)! : .before

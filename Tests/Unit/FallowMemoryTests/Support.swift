@@ -10,10 +10,20 @@ import TransportTesting
 extension Donor {
     /// As a region gets it. Every donor is on a node of its own, beneath a job of its own.
     func grant(_ number: Int, released: @escaping @Sendable () -> Void = {}) -> DonorGrant {
-        DonorGrant(
-            path: memory != nil
-                ? .shm(DonorFile(adopting: copiedDescriptor))
-                : .network(DonorGrant.NetworkPath(address: address, leaseID: Donor.lease, secret: Donor.secret)),
+        let path: DonorGrant.Path
+        switch reach {
+        case .shm: path = .shm(DonorFile(adopting: copiedDescriptor))
+        case .stream, .streamOver:
+            path = .network(DonorGrant.NetworkPath(address: address, leaseID: Donor.lease, secret: Donor.secret))
+        case .verbs:
+            // Over verbs or not at all: nobody listens on TCP.
+            path = .network(
+                DonorGrant.NetworkPath(
+                    address: "127.0.0.1:1", verbsAddress: address, verbsSource: RDMAHere.source,
+                    leaseID: Donor.lease, secret: Donor.secret))
+        }
+        return DonorGrant(
+            path: path,
             capacityBytes: capacityBytes, fate: DonorFate(node: "n\(number)", beneath: UInt32(number)),
             release: released)
     }
@@ -28,7 +38,16 @@ struct Lent {
         _ count: Int = 2, isHere: Bool = true, donorBytes: Int = 1 << 20, sizeBytes: Int, _ durability: Durability,
         stripeBytes: Int = 4096, patience: Duration = .milliseconds(300)
     ) throws {
-        donors = try (0..<count).map { _ in try Donor(isHere: isHere, capacityBytes: donorBytes) }
+        try self.init(
+            count, reach: isHere ? .shm : .stream, donorBytes: donorBytes, sizeBytes: sizeBytes, durability,
+            stripeBytes: stripeBytes, patience: patience)
+    }
+
+    init(
+        _ count: Int, reach: Donor.Reach, donorBytes: Int, sizeBytes: Int, _ durability: Durability,
+        stripeBytes: Int = 4096, patience: Duration
+    ) throws {
+        donors = try (0..<count).map { _ in try Donor(reach, capacityBytes: donorBytes) }
         region = try Region(
             sizeBytes: sizeBytes,
             RegionOptions(durability: durability, stripeBytes: stripeBytes, patience: patience),

@@ -135,22 +135,7 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// The addresses of this machine that RDMA devices carry: FALLOW_TEST_RDMA=SERVER[,CLIENT], else the first one found.
-enum RDMAHere {
-    private static let addresses: [String] = {
-        if let named = getenv("FALLOW_TEST_RDMA") {
-            return String(cString: named).split(separator: ",").map(String.init)
-        }
-        return Array(VerbsDevice.addresses().prefix(1))
-    }()
-    static var isNamed: Bool { getenv("FALLOW_TEST_RDMA") != nil }
-    /// For what takes milliseconds: an emulated machine stands still for seconds when its host is busy.
-    static var patience: Duration { .seconds(20) }
-    static var isThere: Bool { !addresses.isEmpty }
-    static var server: String { addresses.first ?? "" }
-    /// Where a client comes from; nil leaves it to the routes.
-    static var source: String? { addresses.count > 1 ? addresses[1] : nil }
-
+extension RDMAHere {
     static func connector(
         to address: String, secret: [UInt8] = someSecret, lease: LeaseID = someLease,
         geometry: ArenaGeometry = smallGeometry
