@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # reclaim.sh [ROUNDS] [GIB]: how long memory that is lent takes to be back when a job needs it. A borrower on the same node has GIB GiB
 # (default 8) in as many donors, mapped and held on to; a job takes all of it. Per round (default 10): what the job's step waits, timed in
-# the plugin's callback, and how long after it had asked the last page was free, as the borrower sees it in the files. Rows, and
+# the plugin's callback, and how long after it had asked (slurmd's log, to the millisecond) the last page was
+# free, as the borrower sees it in the files. Rows, and
 # .build/bench/reclaim.json.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 
@@ -21,20 +22,22 @@ for ((round = 0; round < rounds; round++)); do
 	exec {lifeline}>"$work/in"
 	within 120 grep -q "\"held\": $gib" "$work/out" || { cat "$work/out"; exit 1; }
 	seen=$(wc -l <"$FALLOW_LAB/log/slurmd.node0.log")
-	as "$user" srun -n1 --mem=$((node_mib - 80)) date +%s%N >"$work/first" || exit 1
+	as "$user" srun -n1 --mem=$((node_mib - 80)) true || exit 1
 	within 30 sh -c "[ \$(grep -c '\"ended\"' '$work/out') = $gib ]" || { cat "$work/out"; exit 1; }
 	tail -n +$((seen + 1)) "$FALLOW_LAB/log/slurmd.node0.log" >"$work/log"
-	python3 - "$work/out" "$work/log" "$work/first" >>"$work/rounds" <<'PYTHON' || exit 1
+	python3 - "$work/out" "$work/log" >>"$work/rounds" <<'PYTHON' || exit 1
+import datetime
 import json
 import re
 import sys
 
-out, log, first = sys.argv[1:]
+out, log = sys.argv[1:]
 ended = [json.loads(line) for line in open(out) if '"ended"' in line]
-waits = [int(found) for found in re.findall(r"fallow: init_post_opt took (\d+) us", open(log).read())]
-# What the step waited for ended a moment before its first task began.
-asked = int(open(first).read()) // 1000 - max(waits)
-print(max(waits), max(donor["back"] for donor in ended) - asked)
+# slurmd's log says, to the millisecond, when the step had its answer, and how long that took.
+LINE = re.compile(r"\[(\d{4}-\d\d-\d\dT[\d:.]+)\].*fallow: init_post_opt took (\d+) us")
+wait, answered = max((int(took), at) for at, took in LINE.findall(open(log).read()))
+asked = datetime.datetime.fromisoformat(answered).timestamp() * 1e6 - wait
+print(wait, int(max(donor["back"] for donor in ended) - asked))
 PYTHON
 	exec {lifeline}>&-
 	wait "$borrower"

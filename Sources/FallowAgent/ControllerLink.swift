@@ -22,6 +22,8 @@ final class ControllerLink: Sendable {
     private let instance = UInt64.random(in: 1 ... .max)
     private let changes: AsyncStream<Void>
     private let changed: AsyncStream<Void>.Continuation
+    /// Something is to be reported that no report has said yet.
+    private let isDue = Atomic<Bool>(false)
     private let reachable = Atomic<Bool>(false)
     private let startedAt = Timestamp.current()
     private let sequence = Atomic<UInt64>(0)
@@ -38,14 +40,17 @@ final class ControllerLink: Sendable {
     var isReachable: Bool { reachable.load(ordering: .relaxed) }
 
     /// Something happened that the co-scheduler should hear of soon. From any thread.
-    func noteChange() { changed.yield() }
+    func noteChange() {
+        isDue.store(true, ordering: .releasing)
+        changed.yield()
+    }
 
     /// Reports until cancelled.
     func run(name: NodeName, agentURL: String) async {
         var lastAnswer = ContinuousClock.now
-        let ticker = Task { [changed, settings] in
+        let ticker = Task { [settings] in
             while !Task.isCancelled {
-                changed.yield()
+                noteChange()
                 try? await Task.sleep(for: settings.reportInterval)
             }
         }
@@ -53,6 +58,7 @@ final class ControllerLink: Sendable {
         for await _ in changes {
             try? await Task.sleep(for: Self.gathering)
             if Task.isCancelled { return }
+            guard isDue.exchange(false, ordering: .acquiring) else { continue }
             let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
             do {
                 try await exchange(name: name, number: number, agentURL: agentURL)

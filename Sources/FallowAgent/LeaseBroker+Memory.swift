@@ -12,9 +12,9 @@ extension LeaseBroker {
         return try await untilOpened(demand, user: user) { granted in try await openMemory(granted) }
     }
 
-    private func openMemory(_ granted: LeaseGranted) async throws -> Opened {
-        let isLocal = granted.node == name
-        let grant = try await readReceipt(granted.receipt)
+    private func openMemory(_ granted: Granted) async throws -> Opened {
+        let (answer, grant) = (granted.answer, granted.grant)
+        let isLocal = answer.node == name
         guard grant.demand.kind == .memory else {
             throw WireError(
                 .internalError, "the co-scheduler knows of no leases of memory: it is older than this agent")
@@ -25,19 +25,19 @@ extension LeaseBroker {
             (addresses, shared) = try await openDonorHere(grant, local: true)
         } else {
             let opened: ExecutorOpened = try await client.send(
-                .post, granted.agentURL, "/v1/executors",
-                body: ExecutorRequest(grant: granted.grant, librarySHA256: ""), timeout: .seconds(30))
+                .post, answer.agentURL, "/v1/executors",
+                body: ExecutorRequest(grant: answer.grant, librarySHA256: ""), timeout: .seconds(30))
             addresses = ExecutorReport(address: opened.address, verbsAddress: opened.verbsAddress)
         }
         return Opened(
             lease: LeaseOpened(
-                leaseID: granted.leaseID, node: granted.node, kind: .memory, workers: 0, memory: grant.demand.memory,
-                termEnds: granted.termEnds, transport: isLocal ? .shm : .stream, address: addresses.address,
+                leaseID: answer.leaseID, node: answer.node, kind: .memory, workers: 0, memory: grant.demand.memory,
+                termEnds: answer.termEnds, transport: isLocal ? .shm : .stream, address: addresses.address,
                 verbsAddress: addresses.verbsAddress,
                 verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress, secret: grant.secret,
                 slotCount: 0, inputBytes: 0,
                 outputBytes: 0, pool: grant.pool),
-            shared: shared, agentURL: granted.agentURL, isLocal: isLocal)
+            shared: shared, agentURL: answer.agentURL, isLocal: isLocal)
     }
 
     /// Obeys a grant for memory on this node.

@@ -60,7 +60,7 @@ struct LeaseBroker: Sendable {
 
     /// Asks the co-scheduler for a grant and has it obeyed; again, within bounds, where the node had less than it seemed.
     func untilOpened(
-        _ demand: LeaseDemand, user: UserID, _ open: (LeaseGranted) async throws -> Opened
+        _ demand: LeaseDemand, user: UserID, _ open: (Granted) async throws -> Opened
     ) async throws -> Opened {
         let deadline = ContinuousClock.now + .nanoseconds(Int64(demand.waitSeconds * 1e9))
         var attempt = 0
@@ -68,15 +68,15 @@ struct LeaseBroker: Sendable {
             attempt += 1
             var asking = demand
             asking.waitSeconds = max(0, (deadline - .now).inSeconds)
-            let granted = try await grant(
+            let (answer, letters) = try await grant(
                 LeaseRequest(
                     requestID: .random(in: .min ... .max), user: user, fromNode: name, fromAgentURL: agentURL,
-                    demand: asking))
+                    demand: asking, readsLetters: true))
             do {
-                return try await open(granted)
+                return try await open(Granted(answer: answer, grant: readReceipt(answer.receipt, letters)))
             } catch let error as WireError {
                 try? await client.sendIgnoringReply(
-                    .delete, settings.controllerURL, "/v1/leases/\(granted.leaseID)", attempts: 2)
+                    .delete, settings.controllerURL, "/v1/leases/\(answer.leaseID)", attempts: 2)
                 // The node had less than it had reported: its next report says so, and another try finds another node.
                 guard error.code == .noCapacity || error.code == .unavailable, attempt < 4 || .now < deadline else {
                     throw error
@@ -101,21 +101,6 @@ struct LeaseBroker: Sendable {
             let offer = shell.policy.offer(at: shell.now)
             guard offer.cores >= demand.cpus, offer.memory >= demand.memory else { return }
             shell.parking.expect(.shm)
-        }
-    }
-
-    /// Asks the co-scheduler. What it does not find is a node that the client named, so that was no good demand.
-    private func grant(_ request: LeaseRequest) async throws -> LeaseGranted {
-        do {
-            return try await client.send(
-                .post, settings.controllerURL, "/v1/leases", body: request,
-                timeout: .nanoseconds(Int64((request.demand.waitSeconds + 10) * 1e9)), attempts: 3)
-        } catch let error as WireError {
-            switch error.code {
-            case .notFound: throw WireError(.invalid, error.message)
-            case .unavailable: throw WireError(.unavailable, "the co-scheduler cannot be asked: \(error.message)")
-            default: throw error
-            }
         }
     }
 
@@ -156,49 +141,27 @@ struct LeaseBroker: Sendable {
         return renewed.termEnds
     }
 
-    /// What the co-scheduler told this agent of a lease: hidden by their session's key, or by MUNGE.
-    func readReceipt(_ text: String) async throws -> Grant {
-        guard SealedClient.isLetter(text) else { return try await decodeGrant(text) }
-        return try ControlJSON.decode(Grant.self, from: Data(client.read(letter: text, of: settings.controllerURL)))
-    }
-
-    /// Opens a grant's seal.
-    func decodeGrant(_ credential: String) async throws -> Grant {
-        let proof: MungeCredential
-        do {
-            proof = try await munge.decode(credential)
-        } catch let error as MungeError { throw WireError(.refused, "the grant: \(error.description)") }
-        guard settings.trustedUsers.contains(proof.user) else {
-            throw WireError(.refused, "the grant was sealed by uid \(proof.user), which is none of munge.trusted_uids")
-        }
-        return try ControlJSON.decode(Grant.self, from: proof.payload)
-    }
-
-    private func open(_ granted: LeaseGranted, sha256: String, user: UserID) async throws -> Opened {
-        let isLocal = granted.node == name
+    private func open(_ granted: Granted, sha256: String, user: UserID) async throws -> Opened {
+        let (answer, grant) = (granted.answer, granted.grant)
+        let isLocal = answer.node == name
         var arena: Int32 = -1
         var addresses = ExecutorReport()
-        let demand: LeaseDemand
-        let secret: String
         if isLocal {
-            let grant = try await readReceipt(granted.receipt)
-            (demand, secret) = (grant.demand, grant.secret)
             (addresses, arena) = try await openHere(grant, sha256: sha256, local: true)
         } else {
-            async let receipt = readReceipt(granted.receipt)
-            addresses = try await openThere(granted, sha256: sha256, user: user)
-            (demand, secret) = (try await receipt.demand, try await receipt.secret)
+            addresses = try await openThere(answer, sha256: sha256, user: user)
         }
+        let demand = grant.demand
         return Opened(
             lease: LeaseOpened(
-                leaseID: granted.leaseID, node: granted.node, workers: demand.cpus, memory: demand.memory,
-                termEnds: granted.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
+                leaseID: answer.leaseID, node: answer.node, workers: demand.cpus, memory: demand.memory,
+                termEnds: answer.termEnds, transport: isLocal ? .shm : .fabric, address: addresses.address,
                 verbsAddress: addresses.verbsAddress,
                 verbsSource: addresses.verbsAddress == nil ? nil : settings.rdmaAddress,
-                secret: secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
+                secret: grant.secret, slotCount: demand.slotCount, inputBytes: demand.inputBytes,
                 outputBytes: demand.outputBytes,
                 bufferBytes: isLocal ? demand.bufferBytes : nil),
-            shared: arena, agentURL: granted.agentURL, isLocal: isLocal)
+            shared: arena, agentURL: answer.agentURL, isLocal: isLocal)
     }
 
     /// Obeys a grant on this node.

@@ -31,7 +31,8 @@ final class ReportHarness {
     }
 
     private func accept() {
-        while open.count < Self.connectionLimit {
+        // What is left over is told of again: the loop has others to serve.
+        for _ in 0..<Self.connectionLimit where open.count < Self.connectionLimit {
             guard let connection = try? listener.accept() else { return }
             // The socket's mode says so already; a file mode is not where this should end.
             guard connection.peer.uid == .root else {

@@ -1,6 +1,6 @@
 internal import FallowDigest
 public import FallowModel
-public import FallowWire
+internal import FallowWire
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -44,7 +44,7 @@ public struct SealedClient: Sendable {
         _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)? = nil,
         timeout: Duration = .seconds(5), attempts: Int = 1, reply: Reply.Type = Reply.self
     ) async throws -> Reply {
-        let data = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
+        let (data, _) = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
         return try Self.decodeReply(Reply.self, data, base)
     }
 
@@ -56,28 +56,19 @@ public struct SealedClient: Sendable {
         _ = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
     }
 
-    /// Whether a text of a reply is one that the server wrote for this daemon alone (`ControlContext.letter`).
-    public static func isLetter(_ text: String) -> Bool { SessionLetter(text: text) != nil }
-
-    /// Reads such a text, of a reply that a server sent to this client.
-    /// - Throws: `WireError` `unavailable`: its session is over since, so ask again; `refused`: it is another's, or was altered.
-    public func read(letter text: String, of base: String) throws(WireError) -> [UInt8] {
-        guard let letter = SessionLetter(text: text) else {
-            throw WireError(.refused, "this is no letter of a session")
-        }
-        guard let key = sessions?.key(base, id: letter.id) else {
-            throw WireError(.unavailable, "the session with \(base) in which it wrote is over")
-        }
-        guard let plain = letter.plain(key: key) else {
-            throw WireError(.refused, "what \(base) wrote was altered on the way")
-        }
-        return plain
+    /// As `send`, for a reply with parts that only this client can read.
+    public func sendForLetters<Reply: Decodable & Sendable>(
+        _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)? = nil,
+        timeout: Duration = .seconds(5), attempts: Int = 1, reply: Reply.Type = Reply.self
+    ) async throws -> (reply: Reply, letters: Letters) {
+        let (data, key) = try await exchange(method, base, path, body: body, timeout: timeout, attempts: attempts)
+        return (try Self.decodeReply(Reply.self, data, base), Letters(key: key, base: base))
     }
 
     private func exchange(
         _ method: HTTPVerb, _ base: String, _ path: String, body: (any Encodable & Sendable)?, timeout: Duration,
         attempts: Int
-    ) async throws -> Data {
+    ) async throws -> (Data, SessionKey?) {
         let data = try body.map { try ControlJSON.encode($0) } ?? Data()
         let deadline = ContinuousClock.now + timeout
         var tried = 0
@@ -98,10 +89,11 @@ public struct SealedClient: Sendable {
 
     /// One request and its verified reply: sealed by a session's key where there is one, by MUNGE otherwise, and also where the server
     /// has forgotten the session.
+    /// - Returns: the reply's body, and the key of the session that it belongs to, by which its letters are read however long it took.
     func once(
         _ method: HTTPVerb, _ base: String, _ path: String, _ body: HTTPCall.Body, digest: String,
         timeout: Duration
-    ) async throws -> Data {
+    ) async throws -> (Data, SessionKey?) {
         let deadline = ContinuousClock.now + timeout
         if let sessions, let (key, number) = sessions.next(base) {
             let seal = SessionSeal(
@@ -110,18 +102,20 @@ public struct SealedClient: Sendable {
             let reply = try await reply(to: method, base, path, body, sealedBy: seal.header, timeout)
             if reply.header != nil || reply.status != 401 {
                 let code = reply.header.flatMap(SessionSeal.replyCode)
-                return try believe(reply, method, base, path) { status, bodySHA256 in
+                let data = try believe(reply, method, base, path) { status, bodySHA256 in
                     code.map {
                         agreeInConstantTime(
                             key.code(ofReplyTo: number, status: status, bodySHA256: bodySHA256), $0,
                             bytes: HMACSHA256.byteCount)
                     }
                 }
+                return (data, key)
             }
             sessions.end(base, key)
         }
-        return try await onceByMunge(
+        let data = try await onceByMunge(
             method, base, path, body, digest: digest, timeout: max(deadline - .now, .milliseconds(1)))
+        return (data, nil)
     }
 
     private func onceByMunge(

@@ -1,4 +1,5 @@
 internal import FallowDigest
+public import FallowWire
 
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
@@ -33,4 +34,21 @@ struct SessionLetter: Sendable, Hashable {
 
     /// nil: it was written with another key, or altered.
     func plain(key: SessionKey) -> [UInt8]? { SecretBox.open(box, key: key.letterKey) }
+}
+
+/// How the parts of one reply are read that its server wrote for this client alone (`ControlContext.letter`).
+public struct Letters: Sendable {
+    /// Of the session that the reply belongs to; nil: it was sealed by MUNGE.
+    let key: SessionKey?
+    let base: String
+
+    /// - Returns: nil: the text is no letter.
+    /// - Throws: `WireError` `refused`: it is another session's, or was altered.
+    public func read(_ text: String) throws(WireError) -> [UInt8]? {
+        guard let letter = SessionLetter(text: text) else { return nil }
+        guard let key, key.id == letter.id, let plain = letter.plain(key: key) else {
+            throw WireError(.refused, "what \(base) wrote was altered on the way, or is for another")
+        }
+        return plain
+    }
 }

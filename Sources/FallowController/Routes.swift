@@ -91,14 +91,13 @@ struct Routes: Sendable {
         let payload = try ControlJSON.encode(grant)
         let reader = settings.trustedUsers.first
         let munge = munge
-        // The daemon that asks reads its session's letters; another believes MUNGE alone. Where one daemon is both, the receipt will
-        // do (and a credential counts once on a host).
-        async let forAnother = grant.node == node ? "" : munge.encode(payload, restrictTo: reader)
-        let receipt =
-            if let letter = context.letter(payload) { letter } else {
-                try await munge.encode(payload, restrictTo: reader)
-            }
-        let sealed = try await forAnother
+        // The daemon that asks reads its session's letters; another believes MUNGE alone. Where one daemon is both, one text will do
+        // (a credential counts once on a host).
+        let letter = wanted.readsLetters == true ? context.letter(payload) : nil
+        let isOneDaemon = grant.node == node
+        async let forAnother = isOneDaemon ? "" : munge.encode(payload, restrictTo: reader)
+        let receipt = if let letter { letter } else { try await munge.encode(payload, restrictTo: reader) }
+        let sealed = isOneDaemon && letter == nil ? receipt : try await forAnother
         await written
         return try Response(
             json: LeaseGranted(

@@ -53,8 +53,13 @@ package final class PollBudget: Sendable {
             last != Self.never
         else { return }
         let most = Self.windowNanoseconds / 100 * percent
-        let gone = min(now - last, Self.windowNanoseconds)
-        let credit = creditNanoseconds.add(gone * percent / 100, ordering: .relaxed).newValue
-        if credit > most { creditNanoseconds.subtract(credit - most, ordering: .relaxed) }
+        let gain = min(now - last, Self.windowNanoseconds) * percent / 100
+        var credit = creditNanoseconds.load(ordering: .relaxed)
+        while true {
+            let (exchanged, found) = creditNanoseconds.weakCompareExchange(
+                expected: credit, desired: min(most, credit + gain), ordering: .relaxed)
+            if exchanged { return }
+            credit = found
+        }
     }
 }

@@ -81,12 +81,18 @@ public struct LeaseRequest: Codable, Sendable {
     /// Where the target agent reaches the client's agent.
     public var fromAgentURL: String
     public var demand: LeaseDemand
-    public init(requestID: UInt64, user: UserID, fromNode: NodeName, fromAgentURL: String, demand: LeaseDemand) {
+    /// Whether the receipt may be a letter of the session; nil: no, a MUNGE credential (agents of before there were letters).
+    public var readsLetters: Bool?
+    public init(
+        requestID: UInt64, user: UserID, fromNode: NodeName, fromAgentURL: String, demand: LeaseDemand,
+        readsLetters: Bool? = nil
+    ) {
         self.requestID = requestID
         self.user = user
         self.fromNode = fromNode
         self.fromAgentURL = fromAgentURL
         self.demand = demand
+        self.readsLetters = readsLetters
     }
 }
 
@@ -97,10 +103,11 @@ public struct LeaseGranted: Codable, Sendable {
     /// The target agent.
     public var agentURL: String
     public var termEnds: Timestamp
-    /// For the target agent, a `Grant` in JSON: a MUNGE credential; obeyed once. Empty on the client's own node,
-    /// whose agent obeys the receipt.
+    /// For the target agent, a `Grant` in JSON: a MUNGE credential; obeyed once. On the client's own node, whose agent obeys the
+    /// receipt, the same text, and nothing where that is a letter.
     public var grant: String
-    /// For the client's agent, the same `Grant`: a letter of the session between it and the co-scheduler, else a MUNGE credential.
+    /// For the client's agent, the same `Grant`: a letter of the session between it and the co-scheduler where it reads
+    /// letters and they have one, else a MUNGE credential.
     public var receipt: String
     public init(
         leaseID: LeaseID, node: NodeName, agentURL: String, termEnds: Timestamp, grant: String, receipt: String

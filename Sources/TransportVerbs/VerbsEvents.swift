@@ -70,7 +70,7 @@ extension crdma_event {
 final class VerbsID: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<rdma_cm_id>
     private(set) var events: VerbsEvents
-    /// A connect that came to nothing after it was answered: to destroy its id may take long. Set by its one owner.
+    /// A connect that was to be accepted and came to nothing: to destroy its id may take long. Set by its one owner.
     var isAbandoned = false
 
     /// The device that the id is bound to; nil while it is to none.

@@ -21,25 +21,27 @@ pools() { # BENEATH FREE: how many donors lie beneath the job, and in memory tha
 }
 proves '... three donors beneath that job, three in memory that no job holds, on the other node' within 8 pools 3 3
 
-# All of it, in one step's start.
-as "$user" srun -w node1 -n1 --mem=3999 sleep 30 >"$work/taker" 2>&1 &
-taker=$!
 donors_left() { [ "$(lease_pids "$1" | wc -l)" = "$2" ]; }
+proves '... each a process there' donors_left node1 3
+# All of it, in one step's start.
+as "$user" srun -w node1 -n1 --mem=3999 -J taker sleep 600 >"$work/taker" 2>&1 &
+taker=$!
 proves 'a job takes all memory that was free, and with it one copy of everything' within 20 donors_left node1 0
 echo check >&"$lifeline"
 proves '... every byte is there, read from the other copies' within 30 grep -qx 'same, 3 of 6 donors lost' "$work/out"
 proves '... those stand' donors_left node0 3
-proves '... and the job runs' sh -c "squeue -h -w node1 -t R | grep -q ."
+proves '... and the job runs' sh -c "squeue -h -n taker -t R | grep -q ."
 
 # There is no room for new copies now; the second loss is no silent one.
 scancel "$job"
 proves 'the lending job ends, and with it the other copies' within 20 donors_left node0 0
 echo check >&"$lifeline"
 proves '... all is said to be lost, block by block, and nothing reads as zeros' within 30 grep -qx 'lost 3072, 6 of 6 donors lost' "$work/out"
+# The job's srun holds the other end of the program's standard input too.
+scancel -n taker
+wait "$taker"
 exec {lifeline}>&-
 proves '... the program ends well' wait "$program"
-as "$user" scancel --user="$user"
-wait "$taker"
 no_donor() { donors_left node0 0 && donors_left node1 0; }
 proves '... and no donor is left' no_donor
 

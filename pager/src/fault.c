@@ -43,8 +43,10 @@ static enum outcome put_back(struct block *block, bool is_write)
 	fallow_lock_take(&pager->lock);
 	block->region->in_motion--;
 	if (error != 0) {
+		/* It may have been written to before what was moved went back. */
+		block->flags |= BLOCK_DIRTY;
 		block->state = STANDBY;
-		fallow_list_append(was_changed ? &pager->dirty : &pager->clean, block);
+		fallow_list_append(&pager->dirty, block);
 	} else {
 		block->slot = NO_SLOT;
 		fallow_slot_free(pager, slot);

@@ -20,13 +20,16 @@ __attribute__((no_sanitize("thread", "address"))) static bool differs(const char
 	return difference != 0;
 }
 
-/* Moves the slots' pages; what cannot be moved is copied. The slots are empty afterwards. */
+/* Moves the slots' pages; what cannot be moved is copied. The slots are empty afterwards. When it fails half-way what was moved goes
+ * back, so that the slots hold everything still, with what was written to it meanwhile. */
 static int move_in(struct fallow_pager *pager, char *address, char *from, size_t length, bool protect)
 {
-	size_t moved = 0, whole = (length + pager->block_bytes - 1) / pager->block_bytes * pager->block_bytes;
+	size_t moved = 0, back = 0, whole = (length + pager->block_bytes - 1) / pager->block_bytes * pager->block_bytes;
 	int error = fallow_uffd_move(pager->uffd, address, from, length, &moved);
 	if (error != 0)
 		error = fallow_uffd_copy(pager->uffd, address + moved, from + moved, length - moved, protect);
+	if (error != 0 && moved > 0)
+		fallow_uffd_move(pager->uffd, from, address, moved, &back);
 	if (moved < whole && error == 0)
 		madvise(from + moved, whole - moved, MADV_DONTNEED);
 	return error;

@@ -35,7 +35,7 @@ static void install(struct fallow_region *region, struct load *loads, uint32_t c
 	struct fallow_pager *pager = region->pager;
 	char *address = block_address(loads->block);
 	size_t length = blocks_length(loads->block, count);
-	bool in_slots = loads->slot != NO_SLOT, is_open = in_slots && error == 0;
+	bool in_slots = loads->slot != NO_SLOT, is_open = (in_slots || pager->is_async) && error == 0;
 	uint32_t changed = 0;
 	if (error == 0) {
 		error = fallow_install(loads->block, count, loads->buffer, in_slots, is_write, &changed);
@@ -96,6 +96,9 @@ static uint32_t run_length(const struct load *loads, const struct fallow_extent 
 {
 	size_t bytes = loads->block->region->pager->block_bytes, most = RUN_BYTES / bytes;
 	uint32_t length = 1;
+	/* Mappings in parts (of poisoned blocks; of slots, after mremap) are not moved or filled at once. */
+	if (loads->block->region->covered || (loads->block->region->pager->is_async && loads->slot != NO_SLOT))
+		return 1;
 	while (length < count && length < most && extents[length].error == 0 && loads[length].block == loads->block + length &&
 	       loads[length].buffer == loads->buffer + length * bytes && (loads[length].slot == NO_SLOT) == (loads->slot == NO_SLOT))
 		length++;

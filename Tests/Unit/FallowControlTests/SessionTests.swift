@@ -132,21 +132,15 @@ import Testing
         #expect(SessionLetter(Array("a secret".utf8), key: key).text != text, "no two are alike")
     }
 
-    @Test func lettersOfTheSessionBeforeAreStillRead() throws {
-        let daemon = SealedClient(munge: Munge(socket: nil), trustedUsers: [.root], node: NodeName("n1"))
+    @Test func aReplysLettersAreReadByTheKeyItCameUnder() throws {
         let text = SessionLetter([7], key: key).text
-        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://a") }
-        daemon.sessions?.begin("http://a", key)
-        daemon.sessions?.end("http://a", key)
-        #expect(daemon.sessions?.next("http://a") == nil)
-        #expect(try daemon.read(letter: text, of: "http://a") == [7])
-        for number in 1...2 {
-            let bytes = [UInt8](repeating: UInt8(number), count: SessionKey.byteCount)
-            daemon.sessions?.begin("http://a", SessionKey(id: Seal.randomID(), bytes: bytes))
-            if number == 1 { #expect(try daemon.read(letter: text, of: "http://a") == [7]) }
+        #expect(try Letters(key: key, base: "http://a").read(text) == [7])
+        #expect(try Letters(key: key, base: "http://a").read("MUNGE:AwQDAACUkgjn:") == nil)
+        let other = SessionKey(id: Seal.randomID(), bytes: key.bytes)
+        for wrong in [other, nil] {
+            let refused = #expect(throws: WireError.self) { try Letters(key: wrong, base: "http://a").read(text) }
+            #expect(refused?.code == .refused)
         }
-        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://a") }
-        #expect(throws: WireError.self) { try daemon.read(letter: text, of: "http://b") }
     }
 
     @Test(arguments: ["", "session", "session zz", "session 00", "MUNGE:x:"])

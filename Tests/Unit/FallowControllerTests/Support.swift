@@ -138,9 +138,11 @@ func report(
 }
 
 func request(
-    _ id: UInt64, from: String = "n2", user: UserID = nobody, cpus: Int = 1, wait: Double = 0
+    _ id: UInt64, from: String = "n2", user: UserID = nobody, cpus: Int = 1, wait: Double = 0,
+    readsLetters: Bool? = nil
 ) -> LeaseRequest {
     LeaseRequest(
         requestID: id, user: user, fromNode: NodeName(from), fromAgentURL: "http://127.0.0.1:9",
-        demand: LeaseDemand(cpus: cpus, memory: .gibibytes(1), waitSeconds: wait, libraryName: "f.so"))
+        demand: LeaseDemand(cpus: cpus, memory: .gibibytes(1), waitSeconds: wait, libraryName: "f.so"),
+        readsLetters: readsLetters)
 }

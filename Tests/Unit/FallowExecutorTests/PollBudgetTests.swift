@@ -62,9 +62,10 @@ import Testing
         #expect((9_900_000...10_100_000).contains(credit))
     }
 
-    @Test func workersOnManyThreadsLoseNoCredit() async {
+    /// From nothing, and with as much as may be kept.
+    @Test(arguments: [0, 100_000_000] as [Int64]) func workersOnManyThreadsLoseNoCredit(from credit: Int64) async {
         let budget = PollBudget(longestMicroseconds: 1_000_000, percent: 100, workers: 1)
-        budget.spend(100_000_000 + PollBudget.freeNanoseconds)
+        budget.spend(100_000_000 - credit + PollBudget.freeNanoseconds)
         await withTaskGroup { group in
             for first in 0..<4 {
                 group.addTask {
@@ -74,8 +75,8 @@ import Testing
                 }
             }
         }
-        let credit = budget.allowance(now: 50_000_000) - PollBudget.freeNanoseconds
-        #expect((49_000_000...50_100_000).contains(credit))
+        let kept = budget.allowance(now: 50_000_000) - PollBudget.freeNanoseconds
+        #expect((min(100_000_000, credit + 49_000_000)...min(100_000_000, credit + 50_100_000)).contains(kept))
     }
 
     /// Ten seconds in which each worker polls as long as it may after a call each so many nanoseconds.
