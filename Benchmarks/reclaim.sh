@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # reclaim.sh [ROUNDS] [GIB]: how long memory that is lent takes to be back when a job needs it. A borrower on the same node has GIB GiB
 # (default 8) in as many donors, mapped and held on to; a job takes all of it. Per round (default 10): what the job's step waits, timed in
-# the plugin's callback, and how long after it had asked (slurmd's log, to the millisecond) the last page was
-# free, as the borrower sees it in the files. Rows, and
-# .build/bench/reclaim.json.
+# the plugin's callback, and how long after it had asked (slurmd's log, to the millisecond) the last page was free, as the borrower sees
+# it in the files. Rows, and .build/bench/reclaim.json.
 . "$(dirname "$0")/../Tests/Integration/lib.sh"
 
 rounds=${1:-10} gib=${2:-8}
