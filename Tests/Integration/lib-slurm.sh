@@ -44,7 +44,7 @@ P
 
 slurm_up() {
     local plugstack=$1 extra=${2:-} port node host
-    STATE=$(mktemp -d /tmp/fallow-slurm.XXXXXX)
+    STATE=$(mktemp -d /tmp/fallow-slurm.XXXXXX) || exit 1
     export SLURM_CONF=$STATE/etc/slurm.conf
     trap slurm_down EXIT
     trap 'exit 130' INT TERM HUP

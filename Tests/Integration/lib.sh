@@ -18,7 +18,7 @@ tree=$(cd "$here/../.." && pwd)
 # shellcheck disable=SC2034
 user=games other=mail
 passed=0 failed=0
-work=$(mktemp -d "${TMPDIR:-/tmp}/fallow-test.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/fallow-test.XXXXXX") || exit 1 # with nothing in it, "$work/bin" would be the system's
 chmod 755 "$work"
 mkdir -m 1777 "$work/scratch"
 mkdir "$work/bin"

@@ -46,7 +46,7 @@ debian_root() { # PACKAGE...: says what apt says, and fails, when they cannot be
 make_root() { # FILE COMMAND...: what the command makes of the folder $root_begun
 	local file=$1
 	shift
-	root_begun=$(mktemp -d "$file.XXXXXX")
+	root_begun=$(mktemp -d "$file.XXXXXX") || return 1
 	# This folder becomes /, which mktemp closes to everybody but root: then no package can do anything as its own user, and munge,
 	# which makes its key so, is not configured.
 	chmod 755 "$root_begun"
