@@ -154,9 +154,6 @@ int clinux_identity_take(const struct clinux_identity *identity, struct clinux_s
 {
 	if (!is_single_thread())
 		return failed(failure, CLINUX_STEP_THREADS, 0);
-	if (identity->affinity &&
-	    syscall(SYS_sched_setaffinity, 0, identity->affinity_size, identity->affinity) < 0)
-		return failed(failure, CLINUX_STEP_AFFINITY, 0);
 	if (identity->private_namespaces) {
 		if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			return failed(failure, CLINUX_STEP_NAMESPACE, 0);

@@ -69,6 +69,11 @@ int clinux_thread_join(uint64_t thread)
 	return -pthread_join((pthread_t)thread, NULL);
 }
 
+int clinux_thread_pin(const unsigned char *mask, size_t size_bytes)
+{
+	return sched_setaffinity(0, size_bytes, (const cpu_set_t *)mask) < 0 ? -errno : 0;
+}
+
 int clinux_thread_run_first(void)
 {
 	struct sched_param lowest = {.sched_priority = 1};

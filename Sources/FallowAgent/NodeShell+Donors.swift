@@ -64,9 +64,7 @@ extension NodeShell {
                 name: start.identity.name, home: "/", cgroups: one.cgroup.membership,
                 devices: rdma?.deviceFiles ?? [], openFiles: Self.donorOpenFiles, fileSize: nil,
                 unlimitedLockedMemory: rdma != nil))
-        guard try one.control.send(encodeJSON(assignment), descriptors: [memory.descriptor]) != nil else {
-            throw WireError(.internalError, "a donor's control socket took no assignment")
-        }
+        try one.tell(encodeJSON(assignment), [memory.descriptor])
         start.note("assigned")
         return RunningExecutor(start, in: one, donor: memory, startedAt: now)
     }

@@ -79,7 +79,9 @@ extension NodeShell {
     /// Takes or starts a process for a lease that has its place.
     func findExecutor(for start: LeaseStart) {
         start.executors += 1
-        (start.isDonor ? donors : parking).take(start.transport) { [weak self] found in self?.found(found, for: start) }
+        (start.isDonor ? donors : parking).take(start.transport, for: start.identity) { [weak self] found in
+            self?.found(found, for: start)
+        }
     }
 
     private func found(_ found: Result<ParkedExecutor, any Error>, for start: LeaseStart) {
@@ -142,19 +144,30 @@ extension NodeShell {
             outputBytes: start.geometry.outputBytes, libraryName: grant.demand.libraryName,
             pollMicroseconds: grant.demand.pollMicroseconds(allowed: Int(settings.executorPoll.nanoseconds / 1000)),
             pollPercent: settings.executorPollPercent,
-            bufferBytes: start.geometry.bufferBytes == 0 ? nil : start.geometry.bufferBytes,
-            entry: ExecutorEntry(
-                uid: grant.user, gid: start.identity.gid, groups: start.identity.groups, name: start.identity.name,
-                home: start.identity.home, cgroups: one.cgroup.membership,
-                devices: rdma?.deviceFiles ?? [], openFiles: settings.executorOpenFiles,
-                // What is registered is pinned; the lease's cgroup bounds it.
-                fileSize: settings.executorFileSize, unlimitedLockedMemory: rdma != nil))
-        let descriptors = [start.library] + (arena.map { [$0.descriptor] } ?? [])
-        guard try one.control.send(encodeJSON(assignment), descriptors: descriptors) != nil else {
-            throw WireError(.internalError, "an executor's control socket took no assignment")
-        }
+            bufferBytes: start.geometry.bufferBytes == 0 ? nil : start.geometry.bufferBytes)
+        if one.engagement == nil { try one.tell(.become(entry: entry(of: start.identity, in: one, rdma: rdma))) }
+        try one.tell(
+            .serve(assignment: assignment), descriptors: [start.library] + (arena.map { [$0.descriptor] } ?? []))
         start.note("assigned")
+        if one.engagement?.hasEntered == true { start.note("entered") }
         return RunningExecutor(start, in: one, arena: arena, startedAt: now)
+    }
+
+    /// Whom an executor becomes, and within what.
+    private func entry(of identity: UserIdentity, in one: ParkedExecutor, rdma: RDMAOffer?) -> ExecutorEntry {
+        ExecutorEntry(
+            uid: identity.uid, gid: identity.gid, groups: identity.groups, name: identity.name, home: identity.home,
+            cgroups: one.cgroup.membership, devices: rdma?.deviceFiles ?? [], openFiles: settings.executorOpenFiles,
+            // What is registered is pinned; the lease's cgroup bounds it.
+            fileSize: settings.executorFileSize, unlimitedLockedMemory: rdma != nil)
+    }
+
+    /// A lease for a client on this node is being asked for: an executor that stands ready becomes its user meanwhile.
+    ///
+    /// - Parameter request: ends with `parking.endRequest`, whatever becomes of it.
+    func engageExecutor(as identity: UserIdentity, for request: UInt64) {
+        guard identity.uid != .root, !isStopping else { return }
+        parking.engage(.shm, as: identity, for: request) { one in entry(of: identity, in: one, rdma: nil) }
     }
 
     private func watch(_ executor: RunningExecutor) throws(WireError) {

@@ -5,9 +5,20 @@ internal import Glibc
 
 /// An executor without a lease, with everything of ours that belongs to it. Confined to the event loop's thread.
 ///
-/// It holds nothing of any user and takes one lease in its life. Whoever has it either makes it a `RunningExecutor` or calls
+/// It runs nothing of any user and takes one lease in its life. Whoever has it either makes it a `RunningExecutor` or calls
 /// `end`.
 final class ParkedExecutor {
+    /// Whom it becomes ahead of his lease, which is being asked for. It serves nobody else from then on.
+    struct Engagement {
+        let identity: UserIdentity
+        /// It sees the machine's mounts as they were when it became him: it waits for his lease no longer than this.
+        let until: ContinuousClock.Instant
+        /// The request that it was engaged for; nil: that came to nothing, and his next one may have it.
+        var request: UInt64?
+        /// It has said that it is him.
+        var hasEntered = false
+    }
+
     let cgroup: LeaseCgroup
     let process: ProcessHandle
     /// Our end of its control socket. Closing it ends the executor.
@@ -17,6 +28,8 @@ final class ParkedExecutor {
     let prepares: TransportKind?
     /// Whether it stood ready before its lease was asked for.
     var wasParked = false
+    /// Whom it has been told to become; nil: nobody yet.
+    private(set) var engagement: Engagement?
     private let loop: EventLoop
     private var watches: [EventLoop.Token] = []
 
@@ -35,8 +48,30 @@ final class ParkedExecutor {
         }
     }
 
-    /// Calls `onWord` when it says that it has made ready, and `onLoss` when it dies; until `unwatch`.
-    func watch(onWord: @escaping () -> Void, onLoss: @escaping () -> Void) throws(LocalError) {
+    /// Tells it something. Does not block.
+    /// - Throws: `.internalError` when its control socket does not take it.
+    func tell(_ order: ExecutorOrder, descriptors: [Int32] = []) throws { try tell(encodeJSON(order), descriptors) }
+
+    /// As above, of what is told in another tongue.
+    func tell(_ packet: [UInt8], _ descriptors: [Int32]) throws {
+        guard try control.send(packet, descriptors: descriptors) != nil else {
+            throw WireError(.internalError, "a process's control socket took no assignment")
+        }
+    }
+
+    /// Has it become a user now.
+    func engage(_ identity: UserIdentity, _ entry: ExecutorEntry, for request: UInt64, until: ContinuousClock.Instant)
+        throws
+    {
+        try tell(.become(entry: entry))
+        engagement = Engagement(identity: identity, until: until, request: request)
+    }
+
+    /// Says which request it waits for now; nil: none.
+    func expect(_ request: UInt64?) { engagement?.request = request }
+
+    /// Calls `onReady` when it says that it has made ready, and `onLoss` when it dies or cannot go on; until `unwatch`.
+    func watch(onReady: @escaping () -> Void, onLoss: @escaping () -> Void) throws(LocalError) {
         watches.append(
             try loop.watch(control.descriptor, .readable) { [weak self] _ in
                 guard let self else { return }
@@ -44,7 +79,11 @@ final class ParkedExecutor {
                 let received = buffer.withUnsafeMutableBytes { bytes in try? control.receive(into: bytes) }
                 guard let received, received.count > 0 else { return onLoss() }
                 for descriptor in received.descriptors { close(descriptor) }
-                onWord()
+                guard let word = try? decodeJSON(ExecutorReport.self, from: Array(buffer[..<received.count])),
+                    word.error == nil
+                else { return onLoss() }
+                if word.hasEntered == true { engagement?.hasEntered = true }
+                if word.isPrepared == true { onReady() }
             })
         if process.descriptor >= 0 {
             watches.append(try loop.watch(process.descriptor, .readable) { _ in onLoss() })

@@ -15,16 +15,23 @@ final class ParkingLot {
     /// After a lease has begun: first it gets the CPU, then the next executor is started.
     static let replacementDelay: Duration = .milliseconds(50)
 
-    private struct Stand {
+    struct Stand {
         var policy: ParkingPolicy
         var ready: [ParkedExecutor] = []
+        /// Those that have become a user, or are about to, whose lease is being asked for.
+        var engaged: [ParkedExecutor] = []
         /// Being started.
         var births = 0
         /// Leases that wait for one.
         var takers: [Taker] = []
 
         /// Those that are for no lease yet.
-        var standing: Int { ready.count + max(0, births - takers.count) }
+        var standing: Int { ready.count + engaged.count + max(0, births - takers.count) }
+
+        mutating func remove(_ one: ParkedExecutor) {
+            ready.removeAll { $0 === one }
+            engaged.removeAll { $0 === one }
+        }
     }
 
     private let birth: ExecutorBirth
@@ -32,7 +39,7 @@ final class ParkingLot {
     private let log: Logger
     private let maximum: Int
     private let pool = BlockingPool(name: "fallow.births", threads: 2, limit: 1024)
-    private var stands: [TransportKind: Stand] = [:]
+    private(set) var stands: [TransportKind: Stand] = [:]
     private var conditions: (mayLend: Bool, memoryPressurePercent: Double?) = (false, nil)
     private var isClosed = false
     private var settleIsDue = false
@@ -51,20 +58,19 @@ final class ParkingLot {
     var birthCount: Int { stands.values.reduce(0) { $0 + $1.births } }
     /// The processes that stand ready.
     var readyProcesses: [Int32] { stands.values.flatMap { $0.ready.map(\.process.pid) } }
+    /// The processes that have become a user, or are about to, ahead of his lease.
+    var engagedProcesses: [Int32] { stands.values.flatMap { $0.engaged.map(\.process.pid) } }
 
-    /// An executor for a lease: one that stands ready, at once, or one that is started now.
+    /// An executor for a lease: one that has become its user already or stands ready, at once, or one that is started now.
     ///
     /// - Parameter taker: called once, on the loop: with an executor that is the taker's from then on, or why there is none.
-    func take(_ kind: TransportKind, _ taker: @escaping Taker) {
+    func take(_ kind: TransportKind, for identity: UserIdentity, _ taker: @escaping Taker) {
         stand(kind) { $0.policy.onLease(now: .current()) }
         settleSoon()
-        // Any will do: what one has not loaded ahead, it loads later.
-        for other in [kind] + stands.keys.filter({ $0 != kind }) {
-            while let one = stand(other, { $0.ready.isEmpty ? nil : $0.ready.removeFirst() }) {
-                one.unwatch()
-                if one.process.checkExit() == nil { return taker(.success(one)) }
-                one.end()
-            }
+        while let one = takeEngaged(kind, identity) ?? takeReady(kind) {
+            one.unwatch()
+            if one.process.checkExit() == nil { return taker(.success(one)) }
+            one.end()
         }
         guard !isClosed else { return taker(.failure(WireError(.unavailable, "the agent is stopping"))) }
         stand(kind) { $0.takers.append(taker) }
@@ -79,8 +85,19 @@ final class ParkingLot {
         start(kind)
     }
 
+    private func takeReady(_ kind: TransportKind) -> ParkedExecutor? {
+        // Any will do: what one has not loaded ahead, it loads later.
+        for other in [kind] + stands.keys.filter({ $0 != kind }) {
+            if let one = stand(other, { $0.ready.isEmpty ? nil : $0.ready.removeFirst() }) { return one }
+        }
+        return nil
+    }
+
     /// Takes back one that got no assignment after all.
-    func giveBack(_ one: ParkedExecutor) { park(one, one.prepares ?? .shm) }
+    func giveBack(_ one: ParkedExecutor) {
+        guard one.engagement == nil else { return one.end() }
+        park(one, one.prepares ?? .shm)
+    }
 
     /// Once a second.
     func tick(mayLend: Bool, memoryPressurePercent: Double?) {
@@ -88,6 +105,7 @@ final class ParkingLot {
             stand(kind) { $0.policy.onConditions(mayLend: mayLend, memoryPressurePercent: memoryPressurePercent) }
         }
         conditions = (mayLend, memoryPressurePercent)
+        endEngagements()
         settle()
     }
 
@@ -95,12 +113,15 @@ final class ParkingLot {
     func close() {
         isClosed = true
         for kind in stands.keys {
-            for one in stand(kind, { $0.ready }) { one.end() }
-            stand(kind) { $0.ready = [] }
+            for one in stand(kind, { $0.ready + $0.engaged }) { one.end() }
+            stand(kind) { stand in
+                stand.ready = []
+                stand.engaged = []
+            }
         }
     }
 
-    private func stand<Value>(_ kind: TransportKind, _ body: (inout Stand) -> Value) -> Value {
+    func stand<Value>(_ kind: TransportKind, _ body: (inout Stand) -> Value) -> Value {
         if stands[kind] == nil {
             var policy = ParkingPolicy(rules: .init(maximum: maximum))
             policy.onConditions(
@@ -125,7 +146,7 @@ final class ParkingLot {
             for _ in 0..<change.start { start(kind) }
             // Those that are being started are seen to when they are there.
             for _ in 0..<change.end {
-                guard let one = stand(kind, { $0.ready.popLast() }) else { break }
+                guard let one = stand(kind, { $0.ready.popLast() ?? $0.engaged.popLast() }) else { break }
                 log.debug(
                     "a parked executor ends", metadata: ["pid": "\(one.process.pid)", "kind": "\(kind.rawValue)"])
                 one.end()
@@ -167,7 +188,7 @@ final class ParkingLot {
         one.wasParked = true
         do {
             try one.watch(
-                onWord: { [weak self] in self?.stand(kind) { $0.policy.onReady() } },
+                onReady: { [weak self] in self?.stand(kind) { $0.policy.onReady() } },
                 onLoss: { [weak self, weak one] in
                     if let one { self?.lost(one, kind) }
                 })
@@ -181,10 +202,11 @@ final class ParkingLot {
     }
 
     /// One that stood ready has died: another takes its place when the policy says so.
-    private func lost(_ one: ParkedExecutor, _ kind: TransportKind) {
+    func lost(_ one: ParkedExecutor, _ kind: TransportKind) {
         stand(kind) { stand in
-            stand.ready.removeAll { $0 === one }
-            stand.policy.onLost(now: .current())
+            stand.remove(one)
+            // Its user may kill one that has become him: that says nothing of starting, and slows nobody else's.
+            if one.engagement == nil { stand.policy.onLost(now: .current()) }
         }
         log.debug("a parked executor died", metadata: ["pid": "\(one.process.pid)"])
         one.end()

@@ -46,6 +46,7 @@ final class RunningExecutor {
         process = parked.process
         control = parked.control
         output = parked.output
+        hasEntered = parked.engagement?.hasEntered ?? false
         self.arena = arena
         self.donor = donor
         self.startedAt = startedAt

@@ -44,7 +44,8 @@ public enum DonorProcess {
             throw WireError(
                 .invalid, "a donor's assignment carries its memory file, not \(descriptors.count) descriptors")
         }
-        try Entry.take(assignment.entry, cpus: MachineCPUSet(), leaseID: assignment.leaseID)
+        try Entry.take(assignment.entry)
+        try Entry.belong(to: assignment.leaseID)
         channel.send(ExecutorReport(hasEntered: true))
         let began = ContinuousClock.now
         let memory: DonorMemory

@@ -5,15 +5,15 @@ internal import Glibc
 internal import TransportFabric
 internal import TransportShm
 
-/// The life of a fallow-executor: take an assignment, load the library, connect the workers, report, serve.
+/// The life of a fallow-executor: become a user, take an assignment, load the library, connect the workers, report, serve.
 ///
 /// A function that crashes takes the process with it; the agent sees that and tells the callers. Nothing here enforces
 /// limits or terms: the lease's cgroup and the agent do.
 public enum ExecutorProcess {
     /// Runs in this process until the client has left; meanwhile the end of the control socket ends the process.
     ///
-    /// Until the assignment has come and, where it names a user, the process has become that user, there is one thread, and
-    /// nothing of any user's is in here.
+    /// Until the process has become its user there is one thread, and until the assignment has come nothing of any user's
+    /// is in here.
     /// - Parameters:
     ///   - controlDescriptor: one end of a `SOCK_SEQPACKET` pair whose other end the agent holds.
     ///   - prepares: the transport (its name in JSON) to load ahead while no assignment is there; nil: none.
@@ -28,18 +28,8 @@ public enum ExecutorProcess {
             return TenantExit.noAssignment.rawValue
         }
         if let transport = prepares.flatMap(TransportKind.init(rawValue:)) { Preparation.run(transport, channel) }
-        let assignment: ExecutorAssignment
-        let descriptors: [Int32]
         do throws(WireError) {
-            (assignment, descriptors) = try channel.receive(ExecutorAssignment.self)
-        } catch {
-            guard error.code != .unavailable else { return TenantExit.noAssignment.rawValue }
-            say(error.message)
-            channel.send(ExecutorReport(error: error))
-            return TenantExit.unusable.rawValue
-        }
-        do throws(WireError) {
-            return try serve(assignment, descriptors, channel).rawValue
+            return try obey(channel).rawValue
         } catch {
             say(error.message)
             channel.send(ExecutorReport(error: error))
@@ -47,15 +37,35 @@ public enum ExecutorProcess {
         }
     }
 
-    private static func serve(
-        _ assignment: ExecutorAssignment, _ descriptors: [Int32], _ channel: ControlChannel
-    ) throws(WireError) -> TenantExit {
+    private static func obey(_ channel: ControlChannel) throws(WireError) -> TenantExit {
         var clock = PhaseClock()
-        if let entry = assignment.entry {
-            try Entry.take(entry, cpus: assignment.cpus, leaseID: assignment.leaseID)
-            clock.note("entering")
-            channel.send(ExecutorReport(hasEntered: true))
+        while let (order, descriptors) = try next(channel) {
+            clock.begin()
+            switch order {
+            case .become(let entry):
+                try Entry.take(entry)
+                clock.note("entering")
+                channel.send(ExecutorReport(hasEntered: true))
+            case .serve(let assignment): return try serve(assignment, descriptors, channel, &clock)
+            }
         }
+        return .noAssignment
+    }
+
+    /// What the agent says next; nil when it has left.
+    private static func next(_ channel: ControlChannel) throws(WireError) -> (ExecutorOrder, descriptors: [Int32])? {
+        do throws(WireError) {
+            return try channel.receive(ExecutorOrder.self)
+        } catch {
+            guard error.code == .unavailable else { throw error }
+            return nil
+        }
+    }
+
+    private static func serve(
+        _ assignment: ExecutorAssignment, _ descriptors: [Int32], _ channel: ControlChannel, _ clock: inout PhaseClock
+    ) throws(WireError) -> TenantExit {
+        try Entry.belong(to: assignment.leaseID, on: assignment.cpus)
         try Lifeline.watch(channel.descriptor)
         try assignment.check(descriptorCount: descriptors.count)
         let library = try FunctionLibrary(descriptor: descriptors[0], name: assignment.libraryName)

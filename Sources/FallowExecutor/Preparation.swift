@@ -20,6 +20,9 @@ struct PhaseClock {
     private var last = monotonicNanoseconds()
     private(set) var microseconds: [String: Int] = [:]
 
+    /// What was waited for is no phase: the next one begins now.
+    mutating func begin() { last = monotonicNanoseconds() }
+
     /// Ends a phase: since the one before ended.
     mutating func note(_ phase: String) {
         let now = monotonicNanoseconds()

@@ -17,42 +17,37 @@ public func spawn(_ request: SpawnRequest) throws(HostError) -> SpawnedProcess {
     let limits = resourceLimits(request.limits)
     let descriptors = request.descriptors.sorted { $0.key < $1.key }
         .map { clinux_spawn_descriptor(ours: $0.value, theirs: $0.key) }
-    let affinity = request.affinity.map(kernelMask) ?? []
     let groups = request.identity?.groups ?? []
 
     var failure = clinux_spawn_failure()
     let child = limits.withUnsafeBufferPointer { limits in
         descriptors.withUnsafeBufferPointer { descriptors in
-            affinity.withUnsafeBufferPointer { affinity in
-                groups.withUnsafeBufferPointer { groups in
-                    request.executable.withCString { executable in
-                        request.workingDirectory.withCString { directory in
-                            var raw = clinux_spawn_request()
-                            raw.executable = executable
-                            raw.directory = directory
-                            raw.arguments = UnsafePointer(arguments.pointer)
-                            raw.environment = UnsafePointer(environment.pointer)
-                            raw.cgroups = cgroups.constantPointer
-                            raw.cgroup_count = cgroups.count
-                            raw.identity.devices = deviceFiles.constantPointer
-                            raw.identity.device_count = deviceFiles.count
-                            raw.descriptors = descriptors.baseAddress
-                            raw.descriptor_count = descriptors.count
-                            raw.identity.limits = limits.baseAddress
-                            raw.identity.limit_count = limits.count
-                            raw.identity.affinity = request.affinity == nil ? nil : affinity.baseAddress
-                            raw.identity.affinity_size = affinity.count
-                            raw.identity.groups = groups.baseAddress
-                            raw.identity.group_count = groups.count
-                            raw.identity.change_identity = request.identity == nil ? 0 : 1
-                            raw.identity.uid = request.identity?.uid.number ?? 0
-                            raw.identity.gid = request.identity?.gid ?? 0
-                            raw.identity.private_namespaces = request.isolation == .none ? 0 : 1
-                            if case .namespacesAndDevices = request.isolation { raw.identity.private_devices = 1 }
-                            raw.oom_score_adjustment = Int32(request.oomScoreAdjustment)
-                            raw.deadline_milliseconds = Int32(clamping: request.deadline.nanoseconds / 1_000_000)
-                            return clinux_spawn(&raw, &failure)
-                        }
+            groups.withUnsafeBufferPointer { groups in
+                request.executable.withCString { executable in
+                    request.workingDirectory.withCString { directory in
+                        var raw = clinux_spawn_request()
+                        raw.executable = executable
+                        raw.directory = directory
+                        raw.arguments = UnsafePointer(arguments.pointer)
+                        raw.environment = UnsafePointer(environment.pointer)
+                        raw.cgroups = cgroups.constantPointer
+                        raw.cgroup_count = cgroups.count
+                        raw.identity.devices = deviceFiles.constantPointer
+                        raw.identity.device_count = deviceFiles.count
+                        raw.descriptors = descriptors.baseAddress
+                        raw.descriptor_count = descriptors.count
+                        raw.identity.limits = limits.baseAddress
+                        raw.identity.limit_count = limits.count
+                        raw.identity.groups = groups.baseAddress
+                        raw.identity.group_count = groups.count
+                        raw.identity.change_identity = request.identity == nil ? 0 : 1
+                        raw.identity.uid = request.identity?.uid.number ?? 0
+                        raw.identity.gid = request.identity?.gid ?? 0
+                        raw.identity.private_namespaces = request.isolation == .none ? 0 : 1
+                        if case .namespacesAndDevices = request.isolation { raw.identity.private_devices = 1 }
+                        raw.oom_score_adjustment = Int32(request.oomScoreAdjustment)
+                        raw.deadline_milliseconds = Int32(clamping: request.deadline.nanoseconds / 1_000_000)
+                        return clinux_spawn(&raw, &failure)
                     }
                 }
             }
@@ -81,7 +76,6 @@ private func check(_ request: SpawnRequest) throws(HostError) {
     guard (-1000...1000).contains(request.oomScoreAdjustment) else {
         throw refuse("the OOM score adjustment must be within -1000 ... 1000, not \(request.oomScoreAdjustment)")
     }
-    guard request.affinity.map({ !$0.isEmpty }) ?? true else { throw refuse("the affinity names no CPU") }
     guard request.limits.openFiles >= 16 else { throw refuse("a process needs at least 16 open files") }
 }
 
@@ -95,12 +89,6 @@ private func resourceLimits(_ limits: SpawnRequest.Limits) -> [clinux_spawn_limi
     if limits.unlimitedLockedMemory { all.append(limit(CLINUX_LIMIT_MEMLOCK, .max)) }
     if let count = limits.userProcesses { all.append(limit(CLINUX_LIMIT_NPROC, UInt64(max(0, count)))) }
     return all
-}
-
-private func kernelMask(_ cpus: MachineCPUSet) -> [UInt8] {
-    var mask = [UInt8](repeating: 0, count: ((cpus.reduce(0, Swift.max) / 64) + 1) * 8)
-    for cpu in cpus { mask[cpu / 8] |= 1 << UInt8(cpu % 8) }  // little-endian words, as on every CPU we support
-    return mask
 }
 
 private func explain(
@@ -118,8 +106,6 @@ private func explain(
         case Int(CLINUX_STEP_OOM_SCORE.rawValue): ("its OOM score cannot be set", nil)
         case Int(CLINUX_STEP_SCHEDULER.rawValue): ("ordinary scheduling cannot be set", nil)
         case Int(CLINUX_STEP_THREADS.rawValue): ("it has more than one thread", nil)
-        case Int(CLINUX_STEP_AFFINITY.rawValue):
-            ("it cannot be pinned to the CPUs \(request.affinity?.description ?? "")", nil)
         case Int(CLINUX_STEP_NAMESPACE.rawValue): ("it cannot have mount and IPC namespaces of its own", nil)
         case Int(CLINUX_STEP_DEVICES.rawValue): ("it cannot have a /dev of its own", item(devices))
         case Int(CLINUX_STEP_LIMIT.rawValue): ("a resource limit is refused: more than our own hard limit?", nil)

@@ -50,8 +50,6 @@ public struct SpawnRequest: Sendable {
     /// The folders of the cgroups to be in, first of all, one a hierarchy: `LeaseCgroup.paths`. In the first the process is born
     /// where the kernel can do that (cgroup v2, Linux 5.7), which waits for no grace period.
     public var cgroups: [String]
-    /// The CPUs to run on; nil: all that the cgroup allows.
-    public var affinity: MachineCPUSet?
     public var limits: Limits
     public var isolation: Isolation
     /// −1000 … 1000; at 1000 the kernel kills it first when memory is short.
@@ -62,8 +60,8 @@ public struct SpawnRequest: Sendable {
     public init(
         executable: String, arguments: [String] = [], environment: [String: String] = [:],
         workingDirectory: String = "/", descriptors: [Int32: Int32] = [:], identity: UserIdentity? = nil,
-        cgroups: [String] = [], affinity: MachineCPUSet? = nil, limits: Limits = Limits(),
-        isolation: Isolation = .none, oomScoreAdjustment: Int = 1000, deadline: Duration = .seconds(10)
+        cgroups: [String] = [], limits: Limits = Limits(), isolation: Isolation = .none,
+        oomScoreAdjustment: Int = 1000, deadline: Duration = .seconds(10)
     ) {
         self.executable = executable
         self.arguments = arguments
@@ -72,7 +70,6 @@ public struct SpawnRequest: Sendable {
         self.descriptors = descriptors
         self.identity = identity
         self.cgroups = cgroups
-        self.affinity = affinity
         self.limits = limits
         self.isolation = isolation
         self.oomScoreAdjustment = oomScoreAdjustment

@@ -4,7 +4,7 @@ package import FallowWire
 internal import FoundationEssentials
 internal import Glibc
 
-/// The end of the control socket that executors and donors have: one assignment in, reports out.
+/// The end of the control socket that executors and donors have: what to be in, reports out.
 package struct ControlChannel {
     static let largestPacketBytes = 65_536
 
@@ -28,11 +28,11 @@ package struct ControlChannel {
     /// Whether something has come, or the agent has left.
     package var hasPacket: Bool { connection.waitReadable(timeout: .zero) }
 
-    /// Waits for the assignment, as long as the agent holds the other end, and takes it with its descriptors, which the caller owns.
-    /// - Throws: `.unavailable` when the agent left; `.invalid` when what came is no assignment.
-    package func receive<Assignment: Decodable>(
-        _ type: Assignment.Type
-    ) throws(WireError) -> (Assignment, descriptors: [Int32]) {
+    /// Waits for a message, as long as the agent holds the other end, and takes it with its descriptors, which the caller owns.
+    /// - Throws: `.unavailable` when the agent left; `.invalid` when what came is no such message.
+    package func receive<Message: Decodable>(
+        _ type: Message.Type
+    ) throws(WireError) -> (Message, descriptors: [Int32]) {
         wait()
         let packet = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.largestPacketBytes, alignment: 16)
         defer { packet.deallocate() }
@@ -59,16 +59,17 @@ package struct ControlChannel {
     /// Sleeps until something has come, or the agent has left.
     package func wait() { while !connection.waitReadable(timeout: .seconds(86_400)) {} }
 
-    /// Encodes and decodes an executor's assignment as it will come.
+    /// Encodes and decodes an executor's orders as they will come.
     package static func rehearse() {
-        let sample = ExecutorAssignment(
+        let assignment = ExecutorAssignment(
             leaseID: LeaseID(1), secret: "", workers: 1, cpus: MachineCPUSet([0]), transport: .shm, bindAddress: "",
-            slotCount: 1, inputBytes: 1, outputBytes: 1, libraryName: "", pollMicroseconds: 1,
-            entry: ExecutorEntry(
-                uid: UserID(1), gid: 1, groups: [1], name: "", home: "", cgroups: ["": ""], openFiles: 1,
-                fileSize: .zero))
-        guard let bytes = try? JSONEncoder().encode(sample) else { return }
-        _ = try? JSONDecoder().decode(ExecutorAssignment.self, from: bytes)
+            slotCount: 1, inputBytes: 1, outputBytes: 1, libraryName: "", pollMicroseconds: 1)
+        let entry = ExecutorEntry(
+            uid: UserID(1), gid: 1, groups: [1], name: "", home: "", cgroups: ["": ""], openFiles: 1, fileSize: .zero)
+        for order in [ExecutorOrder.become(entry: entry), .serve(assignment: assignment)] {
+            guard let bytes = try? JSONEncoder().encode(order) else { return }
+            _ = try? JSONDecoder().decode(ExecutorOrder.self, from: bytes)
+        }
     }
 
     /// Sends the report. Best effort: an agent that is gone is the lifeline's business.

@@ -8,23 +8,36 @@ internal import Glibc
 /// Nothing of the user's has run in it before, and nothing of ours runs with more than the user's rights afterwards. The order
 /// is written down in docs/architecture.md.
 package enum Entry {
-    /// Enters the lease. Call it while this thread is the only one.
+    /// Becomes the user, within its limits. Call it while this thread is the only one.
     /// - Throws: `.internalError` with the step that failed. The process must end then: it is neither root's nor the user's.
-    package static func take(_ entry: ExecutorEntry, cpus: MachineCPUSet, leaseID: LeaseID) throws(WireError) {
+    package static func take(_ entry: ExecutorEntry) throws(WireError) {
         guard entry.uid != .root else { throw WireError(.refused, "nothing of a lease runs as root") }
         try checkCgroups(entry.cgroups, own: ownCgroups())
         var failure = clinux_spawn_failure()
-        let result = withIdentity(entry, cpus) { clinux_identity_take($0, &failure) }
+        let result = withIdentity(entry) { clinux_identity_take($0, &failure) }
         guard result == 0 else {
             throw WireError(
                 .internalError,
-                "the process cannot enter its lease: \(step(failure)): \(String(cString: strerror(failure.error)))")
+                "the process cannot become its user: \(step(failure)): \(String(cString: strerror(failure.error)))")
         }
-        for (name, value) in [
-            ("HOME", entry.home), ("USER", entry.name), ("LOGNAME", entry.name), ("FALLOW_LEASE", "\(leaseID)"),
-        ] { setenv(name, value, 1) }
+        for (name, value) in [("HOME", entry.home), ("USER", entry.name), ("LOGNAME", entry.name)] {
+            setenv(name, value, 1)
+        }
         // With the user's own rights: root may not be able to enter a home on NFS.
         guard chdir("/") == 0 else { throw WireError(.internalError, "the process cannot enter '/'") }
+    }
+
+    /// Makes the process one of the lease. Call it before anything of the lease runs, and after `take`: the lease is known last.
+    /// - Parameter cpus: where this thread, and what it starts, may run; empty: wherever the process may.
+    /// - Throws: `.internalError` where one of the CPUs is not for this process.
+    package static func belong(to leaseID: LeaseID, on cpus: MachineCPUSet = .init()) throws(WireError) {
+        setenv("FALLOW_LEASE", "\(leaseID)", 1)
+        guard !cpus.isEmpty else { return }
+        let result = kernelMask(cpus).withUnsafeBufferPointer { clinux_thread_pin($0.baseAddress!, $0.count) }
+        guard result == 0 else {
+            throw WireError(
+                .internalError, "the process cannot be kept on CPU \(cpus): \(String(cString: strerror(-result)))")
+        }
     }
 
     /// Whether the process is where its limits are: in the lease's cgroup of every hierarchy that the agent uses.
@@ -66,32 +79,27 @@ package enum Entry {
     }
 
     private static func withIdentity(
-        _ entry: ExecutorEntry, _ cpus: MachineCPUSet, _ body: (UnsafePointer<clinux_identity>) -> Int32
+        _ entry: ExecutorEntry, _ body: (UnsafePointer<clinux_identity>) -> Int32
     ) -> Int32 {
         let limits = limits(entry)
-        let mask = kernelMask(cpus)
         // Never freed: they are few, and the process takes one identity.
         let devices = entry.devices.map { UnsafePointer<CChar>(strdup($0)) }
         return limits.withUnsafeBufferPointer { limits in
-            mask.withUnsafeBufferPointer { mask in
-                devices.withUnsafeBufferPointer { devices in
-                    entry.groups.withUnsafeBufferPointer { groups in
-                        var identity = clinux_identity()
-                        identity.affinity = cpus.isEmpty ? nil : mask.baseAddress
-                        identity.affinity_size = mask.count
-                        identity.devices = devices.baseAddress
-                        identity.device_count = devices.count
-                        identity.limits = limits.baseAddress
-                        identity.limit_count = limits.count
-                        identity.groups = groups.baseAddress
-                        identity.group_count = groups.count
-                        identity.uid = entry.uid.number
-                        identity.gid = entry.gid
-                        identity.change_identity = 1
-                        identity.private_namespaces = 1
-                        identity.private_devices = 1
-                        return body(&identity)
-                    }
+            devices.withUnsafeBufferPointer { devices in
+                entry.groups.withUnsafeBufferPointer { groups in
+                    var identity = clinux_identity()
+                    identity.devices = devices.baseAddress
+                    identity.device_count = devices.count
+                    identity.limits = limits.baseAddress
+                    identity.limit_count = limits.count
+                    identity.groups = groups.baseAddress
+                    identity.group_count = groups.count
+                    identity.uid = entry.uid.number
+                    identity.gid = entry.gid
+                    identity.change_identity = 1
+                    identity.private_namespaces = 1
+                    identity.private_devices = 1
+                    return body(&identity)
                 }
             }
         }
@@ -119,7 +127,6 @@ package enum Entry {
     private static func step(_ failure: clinux_spawn_failure) -> String {
         switch Int(failure.step) {
         case Int(CLINUX_STEP_THREADS.rawValue): "it has more than one thread"
-        case Int(CLINUX_STEP_AFFINITY.rawValue): "it cannot be pinned to its CPUs"
         case Int(CLINUX_STEP_NAMESPACE.rawValue): "it cannot have namespaces of its own"
         case Int(CLINUX_STEP_DEVICES.rawValue): "it cannot have a /dev of its own"
         case Int(CLINUX_STEP_LIMIT.rawValue): "a resource limit is refused"

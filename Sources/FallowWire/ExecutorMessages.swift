@@ -1,7 +1,15 @@
 public import FallowModel
 
 /// What an agent tells an executor over its control socket (descriptor 3, a Unix SOCK_SEQPACKET pair), one JSON object
-/// a packet. It carries descriptors in this order: the library; then, with shm, the arena.
+/// a packet: whom to become, once and first, then what to serve. The user may be known before the lease is: an executor
+/// that stands ready becomes him while the co-scheduler is asked.
+public enum ExecutorOrder: Codable, Sendable {
+    case become(entry: ExecutorEntry)
+    /// Alone where the process was started as its user.
+    case serve(assignment: ExecutorAssignment)
+}
+
+/// The lease that an executor serves. The packet carries descriptors in this order: the library; then, with shm, the arena.
 public struct ExecutorAssignment: Codable, Sendable {
     public var leaseID: LeaseID
     /// The lease's secret in hexadecimal: 32 bytes.
@@ -25,14 +33,11 @@ public struct ExecutorAssignment: Codable, Sendable {
     public var pollPercent: Int?
     /// Bytes of memory for buffers; nil is none.
     public var bufferBytes: Int?
-    /// Whom to become first; nil: the process was started as its user.
-    public var entry: ExecutorEntry?
 
     public init(
         leaseID: LeaseID, secret: String, workers: Int, cpus: MachineCPUSet, transport: TransportKind,
         bindAddress: String?, verbsAddress: String? = nil, slotCount: Int, inputBytes: Int, outputBytes: Int,
-        libraryName: String, pollMicroseconds: Int, pollPercent: Int? = nil, bufferBytes: Int? = nil,
-        entry: ExecutorEntry? = nil
+        libraryName: String, pollMicroseconds: Int, pollPercent: Int? = nil, bufferBytes: Int? = nil
     ) {
         self.leaseID = leaseID
         self.secret = secret
@@ -48,7 +53,6 @@ public struct ExecutorAssignment: Codable, Sendable {
         self.pollMicroseconds = pollMicroseconds
         self.pollPercent = pollPercent
         self.bufferBytes = bufferBytes
-        self.entry = entry
     }
 }
 

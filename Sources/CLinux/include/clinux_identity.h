@@ -28,7 +28,6 @@ enum clinux_spawn_step {
 	CLINUX_STEP_SCHEDULER,
 	CLINUX_STEP_DESCRIPTOR,/* detail: index into descriptors */
 	CLINUX_STEP_THREADS,   /* from here to DUMPABLE: clinux_identity_take */
-	CLINUX_STEP_AFFINITY,
 	CLINUX_STEP_NAMESPACE,
 	CLINUX_STEP_DEVICES,   /* detail: index into devices, -1 for the standard ones */
 	CLINUX_STEP_LIMIT,     /* detail: index into limits */
@@ -56,8 +55,6 @@ struct clinux_spawn_limit {
 };
 
 struct clinux_identity {
-	const unsigned char *affinity; /* a kernel CPU mask, or NULL */
-	size_t affinity_size;
 	const char *const *devices; /* device files kept in the private /dev besides the standard ones */
 	size_t device_count;
 	const struct clinux_spawn_limit *limits;
@@ -71,7 +68,7 @@ struct clinux_identity {
 	int private_devices;    /* a /dev of its own; needs private_namespaces */
 };
 
-/* Takes, in this order: the only thread there is; CPUs; namespaces and /dev; resource limits; a session keyring of its
+/* Takes, in this order: the only thread there is; namespaces and /dev; resource limits; a session keyring of its
  * own; securebits and an empty bounding set; groups, gid, uid; no capabilities; no_new_privs; not dumpable. None of it can
  * be undone by what runs later in this process. 0, or -1 with *failure filled in; the process is then neither here
  * nor there and must end. */

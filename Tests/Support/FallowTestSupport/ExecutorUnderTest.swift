@@ -52,7 +52,7 @@ public final class ExecutorUnderTest: @unchecked Sendable {
             inputBytes: geometry.inputBytes,
             outputBytes: geometry.outputBytes, libraryName: (library as NSString).lastPathComponent,
             pollMicroseconds: pollMicroseconds, bufferBytes: geometry.bufferBytes)
-        let bytes = try packet ?? [UInt8](JSONEncoder().encode(assignment))
+        let bytes = try packet ?? [UInt8](JSONEncoder().encode(ExecutorOrder.serve(assignment: assignment)))
         // Not duplicated: closing another descriptor of the arena in this process would drop its locks.
         _ = try control.send(bytes, descriptors: sendsArena && transport == .shm ? [file, arena.descriptor] : [file])
     }

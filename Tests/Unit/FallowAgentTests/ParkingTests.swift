@@ -1,3 +1,4 @@
+import FallowHost
 import FallowModel
 import FallowTestSupport
 import FallowWire
@@ -108,6 +109,87 @@ struct ParkingTests {
         let got = node.on { $0.executors[LeaseID(2)]!.process.pid }
         #expect(got != next && runs(got))
         #expect(node.on { $0.outbox.ended.filter { $0.reason == .executorDied }.isEmpty })
+    }
+
+    private let nobody: UserIdentity
+
+    init() throws { nobody = try UserIdentity.resolve(UserID(65534)) }
+
+    /// A node where one has become nobody ahead of his lease, for request 1. - Returns: the node, and its pid.
+    private func engaged() throws -> (node: ShellUnderTest, pid: Int32) {
+        let node = try node()
+        _ = try lease(node, 1)
+        #expect(within(5) { node.on { $0.parking.readyCount == 1 } })
+        let waiting = node.on { $0.parking.readyProcesses[0] }
+        node.on { [nobody] in $0.engageExecutor(as: nobody, for: 1) }
+        #expect(node.on { $0.parking.engagedProcesses } == [waiting])
+        return (node, waiting)
+    }
+
+    @Test("One becomes the user while the lease is asked for, loads nothing, and is his lease's")
+    func engagement() throws {
+        let (node, pid) = try engaged()
+        defer { try? node.end() }
+        #expect(within(2) { status(pid).contains("Uid:\t65534\t65534\t65534\t65534") })
+        #expect(status(pid).contains("Threads:\t1\n") && status(pid).contains("CapEff:\t0000000000000000\n"))
+        #expect(try !String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8).contains("plain"))
+        // Not another user's, and not his with other groups.
+        var other = nobody
+        other.groups = [65534, 65533]
+        node.on { shell in
+            for identity in [
+                other, UserIdentity(uid: UserID(65533), name: "-", gid: 65534, groups: [65534], home: "/"),
+            ] {
+                #expect(shell.parking.takeEngaged(.shm, identity) == nil)
+            }
+        }
+        _ = try node.open(node.grant(2, library: "plain.so"), libraryPath: library).get()
+        let executor = node.on { ($0.executors[LeaseID(2)]!.process.pid, $0.executors[LeaseID(2)]!.hasEntered) }
+        #expect(executor == (pid, true))
+        let memory = node.on { $0.executors[LeaseID(2)]!.cgroup.paths }
+            .flatMap { ["\($0)/memory.limit_in_bytes", "\($0)/memory.max"] }
+            .compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.first
+        #expect(memory == "\(256 << 20)\n")
+    }
+
+    @Test("Requests that come to nothing cost one, which ends when no lease comes")
+    func engagementWithoutLease() throws {
+        let (node, pid) = try engaged()
+        defer { try? node.end() }
+        // Enough may stand; none more is used up.
+        _ = try node.open(node.grant(2, library: "plain.so", user: UserID(65533)), libraryPath: library).get()
+        #expect(within(5) { node.on { $0.parking.readyCount >= 1 } })
+        node.on { $0.parking.endRequest(1) }
+        for request in 2...5 as ClosedRange<UInt64> {
+            node.on { [nobody] shell in
+                shell.engageExecutor(as: nobody, for: request)
+                shell.parking.endRequest(request)
+            }
+        }
+        #expect(node.on { $0.parking.engagedProcesses } == [pid])
+        // While one waits for his request, another of his requests has another.
+        node.on { [nobody] shell in
+            shell.engageExecutor(as: nobody, for: 6)
+            shell.engageExecutor(as: nobody, for: 7)
+        }
+        #expect(node.on { $0.parking.engagedProcesses.count } == 2)
+        #expect(
+            within(10) {
+                node.on { $0.tick() }
+                return node.on { $0.parking.engagedProcesses.isEmpty } && !runs(pid)
+            })
+    }
+
+    @Test("Its user may kill it: his lease gets another")
+    func engagementKilled() throws {
+        let (node, pid) = try engaged()
+        defer { try? node.end() }
+        #expect(within(2) { status(pid).contains("Uid:\t65534") })
+        kill(pid, SIGKILL)
+        #expect(within(2) { node.on { $0.parking.engagedProcesses.isEmpty } })
+        _ = try node.open(node.grant(2, library: "plain.so"), libraryPath: library).get()
+        #expect(node.on { $0.executors[LeaseID(2)]!.process.pid } != pid)
+        #expect(within(2) { node.on { $0.parking.readyCount >= 1 } })
     }
 
     @Test("None stands once lending is off, and their folders are gone")

@@ -164,6 +164,16 @@ import TransportShm
         #expect(executor.handle.wait(timeout: .seconds(12)) == .exited(code: packet.isEmpty ? 2 : 1))
     }
 
+    @Test("Whatever the library starts stays on the lease's CPUs")
+    func pinnedAsAWhole() throws {
+        let cpu = sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1
+        let executor = try ExecutorUnderTest(
+            library: TestLibrary.path("plain"), geometry: geometry, cpus: MachineCPUSet([cpu]))
+        #expect(try executor.report()?.error == nil)
+        let status = try String(contentsOfFile: "/proc/\(executor.handle.pid)/status", encoding: .utf8)
+        #expect(status.contains("Cpus_allowed_list:\t\(cpu)\n"))
+    }
+
     @Test func assignmentsThatCannotBe() throws {
         let noArena = try ExecutorUnderTest(library: TestLibrary.path("plain"), geometry: geometry, sendsArena: false)
         #expect(try noArena.report()?.error?.message.contains("2 descriptors") == true)

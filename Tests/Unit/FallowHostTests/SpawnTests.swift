@@ -110,26 +110,10 @@ import Testing
         SpawnRequest(executable: "relative/program"), SpawnRequest(executable: "/bin/true", environment: ["A=B": "1"]),
         SpawnRequest(executable: "/bin/true", arguments: ["a\0b"]),
         SpawnRequest(executable: "/bin/true", descriptors: [-1: 0]),
-        SpawnRequest(executable: "/bin/true", affinity: MachineCPUSet()),
         SpawnRequest(executable: "/bin/true", oomScoreAdjustment: 1001),
     ]) func badRequestsAreRefused(request: SpawnRequest) {
         let error = #expect(throws: HostError.self) { try spawn(request) }
         #expect(error?.code == .badRequest)
-    }
-
-    @Test func affinityHolds() throws {
-        try withFolder { folder in
-            let online = try Topology.read().online
-            let last = try #require(online.max())
-            let (_, output) = try runShell("grep Cpus_allowed_list /proc/self/status", in: folder) {
-                $0.affinity = MachineCPUSet([last])
-            }
-            #expect(output == "Cpus_allowed_list:\t\(last)\n")
-            let absent = #expect(throws: HostError.self) {
-                try spawn(SpawnRequest(executable: "/bin/true", affinity: MachineCPUSet([4000])))
-            }
-            #expect(absent?.description.contains("pinned to the CPUs 4000") == true)
-        }
     }
 
     @Test func fileSizeLimitHolds() throws {
