@@ -74,6 +74,21 @@ proves "no descriptor of the agent's is in it" only_ours
 proves '... and nothing of the agent or of root in its environment' sh -c "! grep -E '^(FALLOW_CONFIG|SLURM|SUDO|SSH|HOME=/root)' '$work/environ'"
 proves 'its cgroup is the one that the agent limited' sh -c "printf %s /proc/self/cgroup | setpriv --reuid=$user --regid=$gid --init-groups fallow invoke '$library' text_of --input - --output - | grep -q 'memory:.*fallow-lab-$(lab_id)/node0/leases/'"
 
+# While the co-scheduler is asked, one of those that stand becomes the user: seen while it does not answer.
+becomes_its_user_ahead() {
+	local ahead asked status
+	kill -STOP "$(daemon_pid fallowctld)"
+	cold 1 0 >"$work/asked" & asked=$!
+	is_ahead() { ahead=$(pids_below node0 "\$2 == $uid"); [ -n "$ahead" ]; }
+	within 3 is_ahead
+	status=$?
+	kill -CONT "$(daemon_pid fallowctld)"
+	wait "$asked" && [ "$status" = 0 ] || { echo "none of these had become uid $uid:"; parked_pids node0; return 1; }
+	grep "lease begins" "$log" | tail -n 1 | grep -q "pid=$ahead " || { echo "$ahead was not its executor:"; grep "lease begins" "$log" | tail -n 1; return 1; }
+}
+within 5 stands 1 && within 5 no_lease_runs node0
+proves 'one becomes the user while the co-scheduler is asked, and is what serves him' becomes_its_user_ahead
+
 # kill -9 of those that stand: replaced, and leases go on.
 within 5 stands 1
 kill_parked() { parked_pids node0 | xargs -r kill -9; }

@@ -57,11 +57,19 @@ public struct ParkingPolicy: Sendable {
         restUntil = nil
     }
 
-    /// One died unasked, or could not be started: the next is not tried at once.
+    /// One died unasked, or could not be started: the next is not tried at once. Those that are lost before it is tried are
+    /// no further failure: all that stand may be killed together.
     public mutating func onLost(now: Timestamp) {
+        guard !isResting(at: now) else { return }
         let doubled = rules.shortestPause * Double(1 << min(losses, 20))
         losses += 1
         restUntil = now + min(doubled, rules.longestPause)
+    }
+
+    private func isResting(at now: Timestamp) -> Bool {
+        guard let restUntil else { return false }
+        // The clock may have been set back.
+        return now < restUntil && restUntil - now <= rules.longestPause
     }
 
     /// How the node is, told about once a second.
@@ -90,7 +98,7 @@ public struct ParkingPolicy: Sendable {
     public func change(standing: Int, now: Timestamp) -> Change {
         let target = target(at: now)
         if standing > target { return Change(end: standing - target) }
-        if let restUntil, now < restUntil { return Change() }
+        if isResting(at: now) { return Change() }
         return Change(start: target - standing)
     }
 }

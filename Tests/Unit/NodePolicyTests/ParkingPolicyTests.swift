@@ -58,15 +58,23 @@ import Testing
         policy.onLost(now: at(2))
         #expect(policy.change(standing: 0, now: at(2.3)) == .init())
         #expect(policy.change(standing: 0, now: at(2.5)) == .init(start: 1))
-        for loss in 0..<40 { policy.onLost(now: at(3 + Double(loss))) }
-        #expect(policy.change(standing: 0, now: at(101)) == .init())
-        #expect(policy.change(standing: 0, now: at(103)) == .init(start: 1))
+        // Many that are lost together are one loss.
+        for _ in 0..<8 { policy.onLost(now: at(3)) }
+        #expect(policy.change(standing: 0, now: at(3.7)) == .init())
+        #expect(policy.change(standing: 0, now: at(3.9)) == .init(start: 1))
+        for loss in 1...8 { policy.onLost(now: at(100 * Double(loss))) }
+        policy.onLease(now: at(800))
+        #expect(policy.change(standing: 0, now: at(859)) == .init())
+        #expect(policy.change(standing: 0, now: at(861)) == .init(start: 1))
         policy.onReady()
-        policy.onLost(now: at(104))
-        #expect(policy.change(standing: 0, now: at(104.3)) == .init(start: 1))
+        policy.onLost(now: at(862))
+        #expect(policy.change(standing: 0, now: at(862.3)) == .init(start: 1))
         // Ending what is too much needs no pause.
-        policy.onLost(now: at(105))
-        #expect(policy.change(standing: 3, now: at(105)) == .init(end: 2))
+        policy.onLost(now: at(863))
+        #expect(policy.change(standing: 3, now: at(863)) == .init(end: 2))
+        // With the clock set back it rests no longer than it may.
+        policy.onLease(now: at(10))
+        #expect(policy.change(standing: 0, now: at(11)) == .init(start: 1))
     }
 
     @Test("A clock that is set back makes it forget, not remember for ever")
