@@ -13,7 +13,10 @@ static int checked(int result)
 
 static int kind(int type)
 {
-	return (type == CLINUX_SOCKET_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int kinds[] = {[CLINUX_SOCKET_STREAM] = SOCK_STREAM,
+		       [CLINUX_SOCKET_SEQPACKET] = SOCK_SEQPACKET,
+		       [CLINUX_SOCKET_DATAGRAM] = SOCK_DGRAM};
+	return kinds[type] | SOCK_NONBLOCK | SOCK_CLOEXEC;
 }
 
 static socklen_t address(struct sockaddr_un *out, const char *path)
@@ -79,9 +82,15 @@ int clinux_socket_peer(int fd, pid_t *pid, uid_t *uid, gid_t *gid)
 	return 0;
 }
 
+int clinux_socket_ask_senders(int fd)
+{
+	int yes = 1;
+	return checked(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes));
+}
+
 union control {
 	struct cmsghdr header; /* for alignment */
-	char bytes[CMSG_SPACE(sizeof(int) * CLINUX_MAX_DESCRIPTORS)];
+	char bytes[CMSG_SPACE(sizeof(int) * CLINUX_MAX_DESCRIPTORS) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
 ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count)
@@ -108,6 +117,16 @@ ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const int *d
 	return sent < 0 ? -errno : sent;
 }
 
+static void take_sender(struct cmsghdr *header, struct clinux_received *received)
+{
+	struct ucred sender;
+	memcpy(&sender, CMSG_DATA(header), sizeof sender);
+	received->has_sender = 1;
+	received->pid = sender.pid;
+	received->uid = sender.uid;
+	received->gid = sender.gid;
+}
+
 ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, struct clinux_received *received)
 {
 	struct iovec part = {.iov_base = bytes, .iov_len = capacity};
@@ -125,11 +144,14 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, struct clinu
 	received->descriptor_count = 0;
 	received->descriptors_lost = 0;
 	received->bytes_lost = 0;
+	received->has_sender = 0;
 	if (count < 0)
 		return -errno;
 	received->descriptors_lost = (message.msg_flags & MSG_CTRUNC) != 0;
 	received->bytes_lost = (message.msg_flags & MSG_TRUNC) != 0;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
+			take_sender(header, received);
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t number = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);

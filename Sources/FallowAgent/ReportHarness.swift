@@ -5,94 +5,71 @@ internal import Logging
 
 /// report.sock: takes the plugin's records, asks the shell, sends the answers. No logic of its own.
 ///
-/// Confined to the event loop's thread. A connection carries one record and lives two seconds at most.
+/// Confined to the event loop's thread. A record is one message, with the end on which its answer is awaited.
 final class ReportHarness {
-    static let connectionLimit = 256
-    static let patience: Duration = .seconds(2)
+    /// Answers that may be owed at once; who comes then sees his end closed, as if no agent were there.
+    static let owedLimit = 1024
+    /// Taken in a row: the loop has others to serve.
+    static let turn = 64
 
-    private let listener: LocalListener
+    private let mailbox: LocalMailbox
     private let shell: NodeShell
     private let plugin: PluginWatch
-    private var open: [Int32: (connection: LocalConnection, watch: EventLoop.Token, patience: EventLoop.Token)] = [:]
     private var token: EventLoop.Token?
+    private var owed = 0
 
     init(path: String, shell: NodeShell, plugin: PluginWatch) throws(LocalError) {
         self.shell = shell
         self.plugin = plugin
-        listener = try LocalListener(path: path, type: .seqpacket, mode: 0o600, backlog: 512)
-        token = try shell.loop.watch(listener.descriptor, .readable) { [weak self] _ in self?.accept() }
+        mailbox = try LocalMailbox(path: path, mode: 0o600)
+        token = try shell.loop.watch(mailbox.descriptor, .readable) { [weak self] _ in self?.take() }
     }
 
     func close() {
         if let token { shell.loop.cancel(token) }
         token = nil
-        for descriptor in Array(open.keys) { drop(descriptor) }
-        listener.close()
+        mailbox.close()
     }
 
-    private func accept() {
-        // What is left over is told of again: the loop has others to serve.
-        for _ in 0..<Self.connectionLimit where open.count < Self.connectionLimit {
-            guard let connection = try? listener.accept() else { return }
-            // The socket's mode says so already; a file mode is not where this should end.
-            guard connection.peer.uid == .root else {
-                connection.close()
-                continue
-            }
-            // The record is usually there by now; whoever sent none yet is waited for.
-            if serve(connection) {
-                connection.close()
-                continue
-            }
-            let descriptor = connection.descriptor
-            guard let watch = try? shell.loop.watch(descriptor, .readable, { [weak self] _ in self?.ready(descriptor) })
-            else {
-                connection.close()
-                continue
-            }
-            let patience = shell.loop.after(Self.patience) { [weak self] in self?.drop(descriptor) }
-            open[descriptor] = (connection, watch, patience)
-        }
-    }
-
-    private func ready(_ descriptor: Int32) {
-        guard let connection = open[descriptor]?.connection else { return }
-        if serve(connection) { drop(descriptor) }
-    }
-
-    /// Takes a connection's record and answers it.
-    /// - Returns: whether the connection has served its purpose; false: its record is not there yet.
-    private func serve(_ connection: LocalConnection) -> Bool {
+    private func take() {
         var buffer = [UInt8](repeating: 0, count: MemoryLayout<fallow_report_request>.size + 1)
-        let taken = buffer.withUnsafeMutableBytes { bytes in
-            Result { () throws(LocalError) in try connection.receive(into: bytes) }
+        // What is left over is told of again.
+        for _ in 0..<Self.turn {
+            let taken = buffer.withUnsafeMutableBytes { bytes in
+                Result { () throws(LocalError) in try mailbox.receive(into: bytes) }
+            }
+            switch taken {
+            case .success(let message?): serve(message, buffer[..<message.count])
+            case .success(nil): return
+            case .failure(let error):
+                shell.log.warning("a record from the plugin makes no sense", metadata: ["why": "\(error)"])
+            }
         }
-        guard case .success(let received) = taken else { return true }
-        guard let received else { return false }
-        for descriptor in received.descriptors { Glibc.close(descriptor) }
-        guard received.count > 0 else { return true }
+    }
+
+    private func serve(_ message: LocalMailbox.Message, _ packet: ArraySlice<UInt8>) {
+        for descriptor in message.descriptors.dropFirst() { Glibc.close(descriptor) }
+        let end = message.descriptors.first.flatMap { try? LocalConnection(adopting: $0, type: .seqpacket) }
+        // The socket's mode says so already; a file mode is not where this should end.
+        guard message.sender.uid == .root, owed < Self.owedLimit else { return }
         let came = ContinuousClock.now
+        owed += 1
         let answer = { (answer: ReportAnswer) in
-            _ = try? connection.send(answer.packet)
+            self.owed -= 1
+            guard let end else { return }
+            _ = try? end.send(answer.packet)
+            end.close()
             self.shell.log.debug(
                 "answered the plugin", metadata: ["us": "\((ContinuousClock.now - came).nanoseconds / 1000)"])
         }
         do {
-            let record = try ReportRecord(packet: Array(buffer[..<received.count]))
+            let record = try ReportRecord(packet: Array(packet))
             shell.on(record, answer: answer)
-            if record.kind == .stepStart { plugin.stepStarted(by: connection.peer.pid) }
+            if record.kind == .stepStart { plugin.stepStarted(by: message.sender.pid) }
         } catch {
             shell.log.warning("a record from the plugin makes no sense", metadata: ["why": "\(error.sentence)"])
             answer(ReportAnswer(status: FALLOW_REPLY_INVALID, message: error.sentence))
         }
-        return true
-    }
-
-    private func drop(_ descriptor: Int32) {
-        guard let (connection, watch, patience) = open.removeValue(forKey: descriptor) else { return }
-        shell.loop.cancel(watch)
-        shell.loop.cancel(patience)
-        connection.close()
     }
 }
 

@@ -2,12 +2,19 @@ internal import CLinux
 public import FallowModel
 internal import Glibc
 
-/// The kind of a Unix socket: bytes in order, or whole messages in order.
+/// The kind of a Unix socket: bytes in order, or whole messages in order, or messages to a `LocalMailbox`.
 public enum LocalSocketType: Hashable, Sendable {
     case stream
     case seqpacket
+    case datagram
 
-    var constant: Int32 { Int32(self == .stream ? CLINUX_SOCKET_STREAM : CLINUX_SOCKET_SEQPACKET) }
+    var constant: Int32 {
+        switch self {
+        case .stream: Int32(CLINUX_SOCKET_STREAM)
+        case .seqpacket: Int32(CLINUX_SOCKET_SEQPACKET)
+        case .datagram: Int32(CLINUX_SOCKET_DATAGRAM)
+        }
+    }
 }
 
 /// Who is behind a connection, as the kernel recorded it when the connection was made (`SO_PEERCRED`).
@@ -138,24 +145,32 @@ public final class LocalConnection: @unchecked Sendable {
         let count = clinux_socket_receive(descriptor, buffer.baseAddress, buffer.count, &received)
         if count == -Int(EAGAIN) { return nil }
         guard count >= 0 else { throw .system("cannot receive", Int32(-count)) }
-        let descriptors = withUnsafeBytes(of: &received.descriptors) {
-            Array($0.bindMemory(to: Int32.self).prefix(received.descriptor_count))
-        }
-        guard received.descriptors_lost == 0, received.bytes_lost == 0 else {
-            for descriptor in descriptors { Glibc.close(descriptor) }
-            throw LocalError(
-                .overLimit,
-                received.bytes_lost != 0
-                    ? "a packet was longer than the \(buffer.count) bytes allowed"
-                    : "a message carried more descriptors than could be received (at most \(Self.descriptorLimit))")
-        }
-        return (count, descriptors)
+        return (count, try received.checkedDescriptors(capacity: buffer.count))
     }
 
     /// Waits until there is something to receive, at most until the deadline of `deadlineNanoseconds`.
     /// - Returns: false when the time-out came first.
     public func waitReadable(timeout: Duration) -> Bool {
         waitReady(descriptor, for: POLLIN, until: deadlineNanoseconds(after: timeout))
+    }
+}
+
+extension clinux_received {
+    /// The descriptors of a message that came whole.
+    /// - Throws: `.overLimit` when bytes or descriptors were lost; what arrived is closed then.
+    mutating func checkedDescriptors(capacity: Int) throws(LocalError) -> [Int32] {
+        let count = descriptor_count
+        let taken = withUnsafeBytes(of: &descriptors) { Array($0.bindMemory(to: Int32.self).prefix(count)) }
+        guard descriptors_lost == 0, bytes_lost == 0 else {
+            for descriptor in taken { Glibc.close(descriptor) }
+            throw LocalError(
+                .overLimit,
+                bytes_lost != 0
+                    ? "a packet was longer than the \(capacity) bytes allowed"
+                    : "a message carried more descriptors than could be received (at most "
+                        + "\(LocalConnection.descriptorLimit))")
+        }
+        return taken
     }
 }
 

@@ -136,10 +136,12 @@ report() {
 	python3 -c '
 import os, socket, sys
 for size in (0, 1, 100, 3247, 3248, 3249, 60000):
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    peer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     peer.settimeout(3)
-    peer.connect(sys.argv[1])
-    peer.send(os.urandom(size)) if size else peer.shutdown(socket.SHUT_WR)
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    agent.connect(sys.argv[1])
+    socket.send_fds(agent, [os.urandom(size)], [theirs.fileno()])
+    theirs.close()
     answer = peer.recv(4096)
     print(size, len(answer), answer[32:].split(b"\0")[0])
 ' "$FALLOW_LAB/run/node0/report.sock"

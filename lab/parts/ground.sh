@@ -109,7 +109,7 @@ fail_with_log() { # NAME SENTENCE
 
 # Is somebody listening on the Unix socket?
 listening() { # PATH
-	awk -v path="$1" '$8 == path && $4 == "00010000" { found = 1 } END { exit !found }' /proc/net/unix
+	awk -v path="$1" '$8 == path && ($4 == "00010000" || $5 == "0002") { found = 1 } END { exit !found }' /proc/net/unix
 }
 
 # Does somebody accept on the port of this machine?

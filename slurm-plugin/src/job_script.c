@@ -27,6 +27,6 @@ int fallow_job_script_epilog(spank_t spank, int argc, char *argv[])
 		return 0;
 	fallow_breaker_reset(places.runtime, record.job_id);
 	fallow_record_stamp(&record);
-	fallow_report_post(places.socket, &record);
+	fallow_report_post(places.socket, &record, FALLOW_POST_MS);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* remote.c: slurmstepd. Before the first task of a step exists, the step's cores are free of us: the agent says so, or
- * the cord makes it so. After that everything is only told, never waited for. */
+ * the cord makes it so. After that everything is only told, and no answer waited for. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ static struct {
 	struct fallow_choice choice;
 	bool placed;         /* places are known */
 	bool running_told;   /* STEP_RUNNING was sent */
+	bool agent_hung;     /* in this job: nothing waits for it any more */
 } step;
 
 int fallow_remote_init(spank_t spank, int argc, char *argv[])
@@ -68,9 +69,17 @@ static bool pull_cord(const char *why)
 	return false;
 }
 
+/* Tells the agent what it need not answer. */
+static void post(struct fallow_report_request *record)
+{
+	fallow_record_stamp(record);
+	fallow_report_post(step.places.socket, record, step.agent_hung ? 0 : FALLOW_POST_MS);
+}
+
 /* The agent cannot be relied on for the rest of this job: later steps shall not wait. */
 static void trip_breaker(uint32_t job_id, const char *why)
 {
+	step.agent_hung = true;
 	if (!fallow_breaker_trip(step.places.runtime, job_id, why))
 		slurm_info("fallow: %s/breaker.%u cannot be written (%s): each step of the job will wait anew",
 			   step.places.runtime, job_id, strerror(errno));
@@ -122,8 +131,7 @@ static bool ask_to_vacate(struct fallow_report_request *record, struct fallow_re
 		trip_breaker(record->job_id, why);
 	if (pulled) {
 		record->flags |= FALLOW_REPORT_CORD_PULLED;
-		fallow_record_stamp(record);
-		fallow_report_post(step.places.socket, record);
+		post(record);
 	}
 	return false;
 }
@@ -137,10 +145,10 @@ int fallow_remote_before_tasks(spank_t spank)
 		return 0;
 	fallow_record_of_step(spank, FALLOW_REPORT_STEP_START, step.places.node, &step.choice, getpid(), &record);
 	if (fallow_breaker_is_tripped(step.places.runtime, record.job_id)) {
+		step.agent_hung = true;
 		if (pull_cord("the agent hung earlier in this job"))
 			record.flags |= FALLOW_REPORT_CORD_PULLED;
-		fallow_record_stamp(&record);
-		fallow_report_post(step.places.socket, &record);
+		post(&record);
 		tell_job(spank, NULL);
 		return 0;
 	}
@@ -158,8 +166,7 @@ int fallow_remote_task_forked(spank_t spank)
 	if (spank_get_item(spank, S_TASK_PID, &pid) != ESPANK_SUCCESS || pid <= 0)
 		pid = getpid(); /* the extern step's task is Slurm's own */
 	fallow_record_of_step(spank, FALLOW_REPORT_STEP_RUNNING, step.places.node, &step.choice, pid, &record);
-	fallow_record_stamp(&record);
-	fallow_report_post(step.places.socket, &record);
+	post(&record);
 	return 0;
 }
 
@@ -169,7 +176,6 @@ int fallow_remote_exit(spank_t spank)
 	if (!step.placed)
 		return 0;
 	fallow_record_of_step(spank, FALLOW_REPORT_STEP_END, step.places.node, &step.choice, getpid(), &record);
-	fallow_record_stamp(&record);
-	fallow_report_post(step.places.socket, &record);
+	post(&record);
 	return 0;
 }

@@ -18,12 +18,15 @@ enum fallow_answer {
 
 #define FALLOW_WHY_MAX 128
 
-/* Connects, sends, waits for the reply; returns at `deadline_ns` (CLOCK_MONOTONIC) at the latest. `why` gets half a
+/* Sends, waits for the reply; returns at `deadline_ns` (CLOCK_MONOTONIC) at the latest. `why` gets half a
  * sentence for the log unless the answer is valid. Never raises SIGPIPE, leaves no descriptor open. */
 enum fallow_answer fallow_report_ask(const char *socket_path, const struct fallow_report_request *request,
 				     uint64_t deadline_ns, struct fallow_report_reply *reply, char why[FALLOW_WHY_MAX]);
 
-/* Sends without waiting for anything: if the agent's queue is full the report is dropped (false). */
-bool fallow_report_post(const char *socket_path, const struct fallow_report_request *request);
+/* How long a report that wants no answer may wait for room: the kernel queues ten, and more steps may end at once. */
+#define FALLOW_POST_MS 10
+
+/* Sends without waiting for an answer. If the agent's queue stays full for `wait_ms` the report is dropped (false). */
+bool fallow_report_post(const char *socket_path, const struct fallow_report_request *request, unsigned wait_ms);
 
 #endif

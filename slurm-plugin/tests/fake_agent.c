@@ -49,39 +49,50 @@ static void answer(int peer, enum manner manner)
 	send(peer, &out, size, MSG_NOSIGNAL);
 }
 
-static void serve(int listener, int records, enum manner manner)
+/* Takes a record; *reply_end is where the answer goes, -1 where none is wanted. */
+static bool take(int mailbox, struct fallow_report_request *record, int *reply_end)
+{
+	struct iovec part = {record, sizeof *record};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+	ssize_t size = recvmsg(mailbox, &message, MSG_TRUNC);
+	struct cmsghdr *header = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	*reply_end = -1;
+	if (header != NULL && header->cmsg_type == SCM_RIGHTS)
+		memcpy(reply_end, CMSG_DATA(header), sizeof *reply_end);
+	return size == (ssize_t)sizeof *record;
+}
+
+static void serve(int mailbox, int records, enum manner manner)
 {
 	int kept[64], count = 0;
 	for (;;) {
 		struct fallow_report_request record;
-		int peer = accept(listener, NULL, NULL);
-		if (peer < 0)
-			continue;
-		if (manner == SILENT) {
-			close(peer);
-			continue;
-		}
-		if (recv(peer, &record, sizeof record, 0) == (ssize_t)sizeof record)
-			if (write(records, &record, sizeof record) < 0)
-				_exit(1);
+		int peer;
+		if (take(mailbox, &record, &peer) && write(records, &record, sizeof record) < 0)
+			_exit(1);
 		if (manner == HUNG) {
 			kept[count++ % 64] = peer;
 			continue;
 		}
-		answer(peer, manner);
+		if (manner != SILENT)
+			answer(peer, manner);
 		close(peer);
 	}
 	(void)kept;
 }
 
-/* Fills the backlog; the descriptors stay open in this process. */
+/* Fills the queue. */
 static void fill(const struct sockaddr_un *address)
 {
-	for (int i = 0; i < 64; i++) {
-		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
-		if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0)
-			return;
-	}
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	while (sendto(fd, "", 1, 0, (const struct sockaddr *)address, sizeof *address) == 1)
+		;
+	close(fd);
 }
 
 struct fake_agent agent_start(const char *socket_path, enum manner manner)
@@ -107,9 +118,10 @@ struct fake_agent agent_start(const char *socket_path, enum manner manner)
 			if (setgid(65534) != 0 || setuid(65534) != 0)
 				_exit(1);
 		}
-		int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-		if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-		    listen(listener, manner == DEAF ? 0 : 64) != 0)
+		int mailbox = socket(AF_UNIX, SOCK_DGRAM, 0);
+		if (bind(mailbox, (struct sockaddr *)&address, sizeof address) != 0)
+			_exit(1);
+		if (manner == IMPOSTOR && (setgid(65534) != 0 || setuid(65534) != 0))
 			_exit(1);
 		if (manner == DEAF)
 			fill(&address);
@@ -117,7 +129,7 @@ struct fake_agent agent_start(const char *socket_path, enum manner manner)
 			_exit(1);
 		while (manner == DEAF)
 			pause();
-		serve(listener, pipe_ends[1], manner);
+		serve(mailbox, pipe_ends[1], manner);
 	}
 	close(pipe_ends[1]);
 	close(ready[1]);

@@ -10,9 +10,9 @@
 enum manner {
 	HEALTHY,      /* answers OK with "lending 2 cores" */
 	SLOW,         /* answers OK after 60 ms */
-	HUNG,         /* accepts, never answers */
-	DEAF,         /* never accepts, and its backlog is full */
-	SILENT,       /* accepts and closes */
+	HUNG,         /* takes the record, never answers */
+	DEAF,         /* takes nothing, and its queue is full */
+	SILENT,       /* takes the record and closes */
 	HALF,         /* half a reply */
 	LONG,         /* a reply and some more */
 	GARBAGE,      /* 384 bytes of noise */
@@ -22,7 +22,8 @@ enum manner {
 	ODD_STATUS,
 	STUCK,
 	INVALID,
-	STRANGER      /* answers OK, but is not root */
+	STRANGER,     /* answers OK, but is not root */
+	IMPOSTOR      /* the same behind root's socket */
 };
 
 struct fake_agent {

@@ -3,8 +3,8 @@
 
 fake_agent.py SOCKET RECORDS MODE     MODE: healthy | hung | deaf | garbage | short | version | stuck | silent
 
-Every record that arrives is appended to RECORDS as one line of JSON. hung: accepts, never answers; deaf: never
-accepts; silent: closes without an answer. Ends when its standard input does, so it cannot outlive its test.
+Every record that arrives is appended to RECORDS as one line of JSON. hung: takes records, never answers; deaf: takes
+none, and its queue is full; silent: closes without an answer. Ends when its standard input does, so it cannot outlive its test.
 """
 import json
 import os
@@ -38,52 +38,55 @@ def main():
     assert REQUEST.size == 3248 and REPLY.size == 384
     if os.path.exists(path):
         os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(path)
+    mailbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    mailbox.bind(path)
     os.chmod(path, 0o600)
-    listener.listen(0 if mode == "deaf" else 64)
     records = open(records_path, "a", buffering=1)
+    if mode == "deaf":
+        fill(path)
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     if mode != "deaf":
-        selector.register(listener, selectors.EVENT_READ)
+        selector.register(mailbox, selectors.EVENT_READ)
     print("ready", flush=True)
+    kept = []
     while True:
         for key, _ in selector.select():
             if key.fileobj is sys.stdin:
                 if not os.read(0, 1):
                     return
-            elif key.fileobj is listener:
-                selector.register(listener.accept()[0], selectors.EVENT_READ)
             else:
-                serve(key.fileobj, selector, records, mode)
+                kept += serve(mailbox, records, mode)
 
 
-def serve(peer, selector, records, mode):
+def fill(path):
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.setblocking(False)
     try:
-        data = peer.recv(REQUEST.size + 1)
-    except OSError:
-        data = b""
-    if not data:
-        selector.unregister(peer)
-        peer.close()
-        return
+        while True:
+            sender.sendto(b"-", path)
+    except BlockingIOError:
+        sender.close()
+
+
+def serve(mailbox, records, mode):
+    """Takes one record. Returns the ends to keep open."""
+    data, ends, _, _ = socket.recv_fds(mailbox, REQUEST.size + 1, 1)
+    peers = [socket.socket(fileno=end) for end in ends]
     if len(data) != REQUEST.size:
         records.write(json.dumps({"bad_size": len(data)}) + "\n")
-        return
+        return []
     record = dict(zip(NAMES, REQUEST.unpack(data)))
     for name in ("node", "alloc_cores", "step_cores", "cgroup"):
         record[name] = record[name].split(b"\0")[0].decode()
-    if mode not in ("hung", "silent"):
+    for peer in peers if mode not in ("hung", "silent") else []:
         try:
             peer.send(reply_of(mode, record))
         except OSError:
-            pass  # a report that nobody waits for
+            pass  # nobody waits any more
     record["kind"] = KINDS.get(record["kind"], record["kind"])
     records.write(json.dumps(record) + "\n")
-    if mode != "hung":
-        selector.unregister(peer)
-        peer.close()
+    return peers if mode == "hung" else []
 
 
 main()

@@ -1,11 +1,12 @@
 /* fallow_report.h: the record that spank_fallow.so sends to fallowd, and the reply.
  *
  * One header for both sides: the plugin is C, the agent imports it as a C module. Both ends are on one
- * machine, so the byte order is the machine's. The socket is AF_UNIX, SOCK_SEQPACKET, path
- * <runtime directory>/report.sock, mode 0600, owner root: one packet is one record, so a short packet is
+ * machine, so the byte order is the machine's. The socket is AF_UNIX, SOCK_DGRAM, path
+ * <runtime directory>/report.sock, mode 0600, owner root: one message is one record, so a short one is
  * an error and never "half a record, more to come".
  *
- * Exchange: connect, send one fallow_report_request, receive one fallow_report_reply, close. The agent answers
+ * Exchange: send one fallow_report_request, and with it (SCM_RIGHTS) one end of an AF_UNIX, SOCK_SEQPACKET pair; receive one
+ * fallow_report_reply at the other end, which ends when the agent does. Without that end no answer is sent. The agent answers
  *   HELLO, STEP_START  when the cores of the step hold nothing of ours any more (or at once when nothing did);
  *   STEP_RUNNING, STEP_END, JOB_END  at once; the plugin need not wait for these answers.
  * All strings are NUL-terminated within their arrays; a string without its NUL makes the record invalid. */

@@ -4,20 +4,20 @@ import socket
 import sys
 
 path, manner = sys.argv[1:]
-server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-server.bind(path)
+mailbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+mailbox.bind(path)
 os.chmod(path, 0o600)
-server.listen(64)
 kept = []
 while True:
-    peer, _ = server.accept()
-    try:
-        peer.recv(65536)
-        if manner == "garbage":
-            peer.send(os.urandom(256))
-        elif manner == "silence":
-            kept.append(peer)
-            continue
-    except OSError:
-        pass
-    peer.close()
+    _, ends, _, _ = socket.recv_fds(mailbox, 65536, 1)
+    for end in ends:
+        peer = socket.socket(fileno=end)
+        try:
+            if manner == "garbage":
+                peer.send(os.urandom(256))
+            elif manner == "silence":
+                kept.append(peer)
+                continue
+        except OSError:
+            pass
+        peer.close()

@@ -8,36 +8,51 @@ import Testing
 
 /// report.sock, with this process in the plugin's place.
 @Suite(.serialized, .enabled(if: geteuid() == 0, "the plugin is root's")) struct ReportHarnessTests {
-    @Test func aRecordIsAnsweredWheneverItComes() throws {
+    @Test func eachRecordIsAnsweredOnce() throws {
         try withHarness { path in
-            for pause in [0, 100_000, 0] as [UInt32] {
-                let plugin = try connect(path)
-                usleep(pause)
-                #expect(try plugin.send(packet(job: 5, cores: "0-1")) != nil)
+            for _ in 0..<3 {
+                let plugin = try send(packet(job: 5, cores: "0-1"), to: path)
                 let answer = try #require(try answer(plugin))
                 #expect(answer.status == UInt16(FALLOW_REPLY_OK.rawValue))
                 #expect(try self.answer(plugin) == nil, "once")
             }
+            // Many at once, and they are taken in their order.
+            let many = try (0..<100).map { _ in try send(packet(job: 5, cores: "0-1"), to: path) }
+            for plugin in many { #expect(try answer(plugin)?.status == UInt16(FALLOW_REPLY_OK.rawValue)) }
         }
     }
 
-    @Test func whoSaysNothingOrNonsenseIsNotWaitedFor() throws {
+    @Test func nonsenseAndThoseWhoWaitForNothingKeepNobodyWaiting() throws {
         try withHarness { path in
-            let silent = try (0..<20).map { _ in try connect(path) }
-            for _ in 0..<20 { try connect(path).close() }
-            let tooLong = try connect(path)
-            #expect(try tooLong.send([UInt8](repeating: 1, count: 5000)) != nil)
+            let tooLong = try send([UInt8](repeating: 1, count: 5000), to: path)
             #expect(try answer(tooLong) == nil)
-            let garbled = try connect(path)
-            #expect(try garbled.send([1, 2, 3]) != nil)
-            #expect(try answer(garbled)?.status == UInt16(FALLOW_REPLY_INVALID.rawValue))
-            let leaver = try connect(path)
-            #expect(try leaver.send(packet(job: 6, cores: "2")) != nil)
-            leaver.close()
-            let plugin = try connect(path)
-            #expect(try plugin.send(packet(job: 5, cores: "0-1")) != nil)
-            #expect(try answer(plugin)?.status == UInt16(FALLOW_REPLY_OK.rawValue))
-            for one in silent { #expect(try answer(one) == nil, "after two seconds") }
+            #expect(try answer(send([1, 2, 3], to: path))?.status == UInt16(FALLOW_REPLY_INVALID.rawValue))
+            let ends = try (0..<5).map { _ in try LocalConnection.pair(type: .seqpacket) }
+            let crowd = try connect(path)
+            try put(packet(job: 6, cores: "2"), ends.map(\.1.descriptor), on: crowd)
+            for end in ends { end.1.close() }
+            #expect(try answer(ends[0].0)?.status == UInt16(FALLOW_REPLY_OK.rawValue))
+            for end in ends.dropFirst() { #expect(try answer(end.0) == nil, "only the first is answered") }
+            try send(packet(job: 6, cores: "2"), to: path).close()
+            for _ in 0..<20 { try put(packet(job: 6, cores: "2"), [], on: connect(path)) }
+            // A descriptor that no answer can be written to.
+            try put(packet(job: 6, cores: "2"), [0], on: connect(path))
+            #expect(
+                try answer(send(packet(job: 5, cores: "0-1"), to: path))?.status == UInt16(FALLOW_REPLY_OK.rawValue))
+        }
+    }
+
+    @Test func onlyRootIsHeard() throws {
+        try withHarness { path in
+            #expect(chmod(path, 0o666) == 0)
+            let (ours, theirs) = try LocalConnection.pair(type: .seqpacket)
+            let stranger = try connect(path)
+            #expect(setreuid(65534, 0) == 0)
+            let sent = try stranger.send(packet(job: 5, cores: "0-1"), descriptors: [theirs.descriptor])
+            #expect(setreuid(0, 0) == 0)
+            theirs.close()
+            #expect(sent != nil)
+            #expect(try answer(ours) == nil)
         }
     }
 
@@ -58,7 +73,21 @@ import Testing
     }
 
     private func connect(_ path: String) throws -> LocalConnection {
-        try LocalConnection.connect(path: path, type: .seqpacket, timeout: .seconds(5))
+        try LocalConnection.connect(path: path, type: .datagram, timeout: .seconds(5))
+    }
+
+    /// - Returns: the end on which the answer comes.
+    private func send(_ packet: [UInt8], to path: String) throws -> LocalConnection {
+        let (ours, theirs) = try LocalConnection.pair(type: .seqpacket)
+        defer { theirs.close() }
+        let plugin = try connect(path)
+        try put(packet, [theirs.descriptor], on: plugin)
+        return ours
+    }
+
+    /// Waits while the mailbox is full.
+    private func put(_ packet: [UInt8], _ descriptors: [Int32], on plugin: LocalConnection) throws {
+        while try plugin.send(packet, descriptors: descriptors) == nil { usleep(1000) }
     }
 
     /// nil: the connection ended without one.
