@@ -206,7 +206,8 @@ struct fallow_pager_statistics {
 	uint64_t read_failures, write_failures; /* blocks */
 	uint64_t resident_bytes;      /* now, standby included; never above the cap */
 	uint64_t peak_resident_bytes;
-	uint64_t dirty_bytes;         /* known to be changed now; with WP_ASYNC only what eviction has looked at */
+	uint64_t dirty_bytes;         /* known to be changed now; with WP_ASYNC only what eviction has looked at, and of what was read
+				       * ahead of a writer only what he has passed */
 	uint64_t pinned_bytes;
 	uint64_t waits_for_room;      /* faults that had to wait for an eviction */
 };

@@ -61,6 +61,16 @@ static void look_at_notes(struct fallow_pager *pager, const struct piece *piece)
 	}
 }
 
+/* The same of those that were not protected. */
+static void look_at_twins(struct fallow_pager *pager, const struct piece *piece)
+{
+	for (uint32_t i = 0; i < piece->count; i++) {
+		struct block *block = piece->first + i;
+		if (block->twin != NO_TWIN && fallow_twin_differs(block, slot_address(pager, block->slot)))
+			block->flags |= BLOCK_DIRTY;
+	}
+}
+
 static int by_address(const void *one, const void *other)
 {
 	const char *a = block_address(*(struct block *const *)one), *b = block_address(*(struct block *const *)other);
@@ -111,6 +121,7 @@ static size_t cut(struct fallow_pager *pager, struct block **sorted, size_t coun
 static void settle(struct fallow_pager *pager, struct block *block, bool moved)
 {
 	block->region->in_motion--;
+	fallow_twin_drop(block);
 	if (!moved) { /* a device or a system call holds on to a page: it stays, and counts as changed */
 		fallow_slot_free(pager, block->slot);
 		block->slot = NO_SLOT;
@@ -136,6 +147,8 @@ size_t fallow_detach(struct fallow_pager *pager, size_t wanted)
 		pieces[i].moved = take_out(pager, &pieces[i]) == 0;
 		if (pieces[i].moved && pager->is_async)
 			look_at_notes(pager, &pieces[i]);
+		else if (pieces[i].moved)
+			look_at_twins(pager, &pieces[i]);
 	}
 	fallow_lock_take(&pager->lock);
 	for (size_t i = 0; i < number; i++) {

@@ -27,6 +27,7 @@ static uint32_t drop_resident(struct fallow_region *region, uint32_t first, uint
 	madvise(block_address(&region->blocks[first]), length, MADV_DONTNEED);
 	for (uint32_t i = first; i < at; i++) {
 		fallow_list_remove(&pager->resident, &region->blocks[i]);
+		fallow_twin_drop(&region->blocks[i]);
 		region->blocks[i].state = ABSENT;
 		region->blocks[i].flags = region->blocks[i].error = 0;
 		pager->used_blocks--;

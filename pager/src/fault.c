@@ -19,6 +19,7 @@ static enum outcome touch_resident(struct block *block, bool is_write)
 	if (is_write && !pager->is_async) {
 		pager->statistics.write_faults += !(block->flags & BLOCK_DIRTY);
 		block->flags |= BLOCK_DIRTY;
+		fallow_twin_drop(block);
 		if (fallow_uffd_protect(pager->uffd, block_address(block), block_length(block), false) != 0)
 			return PASSING;
 	}
@@ -80,7 +81,6 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 {
 	struct fallow_pager *pager = region->pager;
 	struct load loads[LOAD_BATCH];
-	uint32_t now = 0, later = 0;
 	size_t count = 1;
 	loads[0].block = &region->blocks[index];
 	loads[0].is_touched = true;
@@ -93,8 +93,8 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 		fallow_change_tell(&pager->service);
 		return NO_ROOM;
 	}
-	fallow_readahead_plan(region, index, &now, &later);
-	for (uint32_t i = 1; i <= now && count < LOAD_BATCH && index + i < region->block_count; i++) {
+	struct readahead ahead = fallow_readahead_plan(region, index);
+	for (uint32_t i = 1; i <= ahead.now && count < LOAD_BATCH && index + i < region->block_count; i++) {
 		struct block *block = &region->blocks[index + i];
 		if (block->state != ABSENT)
 			continue;
@@ -105,13 +105,16 @@ static enum outcome fetch(struct fallow_region *region, uint32_t index, bool is_
 		loads[count].is_touched = false;
 		loads[count++].block = block;
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		loads[i].block->state = LOADING;
+		if (ahead.for_writing && !(is_write && i == 0))
+			fallow_twin_take(loads[i].block);
+	}
 	region->in_motion += (uint32_t)count;
 	pager->statistics.fetched_blocks++;
 	pager->statistics.readahead_blocks += count - 1;
-	if (later > 0)
-		fallow_wish(pager, region, index + 1 + now, later, true);
+	if (ahead.later > 0)
+		fallow_wish(pager, region, index + 1 + ahead.now, ahead.later, ahead.for_writing);
 	fallow_room_watch(pager);
 	fallow_lock_give(&pager->lock);
 	fallow_load(region, loads, count, is_write);

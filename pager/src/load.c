@@ -17,9 +17,11 @@ static void settle(struct load *load, int error, bool changed)
 		if (load->slot != NO_SLOT)
 			fallow_slot_free(pager, load->slot);
 		block->state = RESIDENT;
-		block->flags = changed ? BLOCK_DIRTY : 0;
+		/* The twin will tell whether an unprotected one is changed. */
+		block->flags = changed && block->twin == NO_TWIN ? BLOCK_DIRTY : 0;
 		fallow_list_append(&pager->resident, block);
 	} else {
+		fallow_twin_drop(block);
 		fallow_room_give(pager, load->slot);
 		pager->statistics.read_failures++;
 		if (load->is_touched)
@@ -35,10 +37,13 @@ static void install(struct fallow_region *region, struct load *loads, uint32_t c
 	struct fallow_pager *pager = region->pager;
 	char *address = block_address(loads->block);
 	size_t length = blocks_length(loads->block, count);
-	bool in_slots = loads->slot != NO_SLOT, is_open = (in_slots || pager->is_async) && error == 0;
+	bool has_twin = loads->block->twin != NO_TWIN, in_slots = loads->slot != NO_SLOT;
+	bool is_open = (in_slots || has_twin || pager->is_async) && error == 0;
 	uint32_t changed = 0;
 	if (error == 0) {
-		error = fallow_install(loads->block, count, loads->buffer, in_slots, is_write, &changed);
+		for (uint32_t i = 0; i < count && has_twin; i++)
+			fallow_twin_fill(loads[i].block, loads[i].buffer);
+		error = fallow_install(loads->block, count, loads->buffer, in_slots, is_write || has_twin, &changed);
 		if (error != 0) /* a part may be there */
 			madvise(address, length, MADV_DONTNEED);
 	}
@@ -100,7 +105,8 @@ static uint32_t run_length(const struct load *loads, const struct fallow_extent 
 	if (loads->block->region->covered || (loads->block->region->pager->is_async && loads->slot != NO_SLOT))
 		return 1;
 	while (length < count && length < most && extents[length].error == 0 && loads[length].block == loads->block + length &&
-	       loads[length].buffer == loads->buffer + length * bytes && (loads[length].slot == NO_SLOT) == (loads->slot == NO_SLOT))
+	       loads[length].buffer == loads->buffer + length * bytes && (loads[length].slot == NO_SLOT) == (loads->slot == NO_SLOT) &&
+	       (loads[length].block->twin == NO_TWIN) == (loads->block->twin == NO_TWIN))
 		length++;
 	return length;
 }

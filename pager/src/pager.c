@@ -77,7 +77,8 @@ static int open_all(struct fallow_pager *pager)
 	*pager->alive = 1;
 	if (madvise(pager->alive, pager->page_bytes, MADV_WIPEONFORK) != 0)
 		return errno;
-	return fallow_slots_open(pager);
+	int error = fallow_slots_open(pager);
+	return error != 0 ? error : fallow_twins_open(pager);
 }
 
 /* Everything that open_all and the threads' start made. */
@@ -98,6 +99,7 @@ static void close_all(struct fallow_pager *pager)
 		if (descriptors[i] >= 0)
 			close(descriptors[i]);
 	fallow_slots_close(pager);
+	fallow_twins_close(pager);
 	if (pager->alive != NULL)
 		munmap(pager->alive, pager->page_bytes);
 	free(pager);

@@ -30,7 +30,8 @@ enum block_state { ABSENT, LOADING, RESIDENT, DETACHING, STANDBY, WRITING, POISO
 #define BLOCK_FLUSHING 0x8u     /* being written from where it is: must not leave */
 #define BLOCK_CHANGED (BLOCK_DIRTY | BLOCK_DIRTY_PAGES)
 
-enum { NO_SLOT = 0xffff, SLOTS_MAX = 4096, BUFFERS_MAX = 32, STREAMS = 8, WISHES = 64, STARVED = 256, LOAD_BATCH = 32 };
+enum { NO_TWIN = 0xff, TWINS_MAX = 32, NO_SLOT = 0xffff, SLOTS_MAX = 4096 };
+enum { BUFFERS_MAX = 32, STREAMS = 8, WISHES = 64, STARVED = 256, LOAD_BATCH = 32 };
 
 struct block {
 	struct block *next, *previous; /* in the list that belongs to its state */
@@ -38,6 +39,7 @@ struct block {
 	uint16_t slot; /* STANDBY, WRITING; LOADING when it comes from one */
 	uint8_t pins, write_pins;
 	uint8_t state, flags, error;
+	uint8_t twin; /* twin.c: what tells whether an unprotected block was changed; NO_TWIN: none */
 };
 
 /* Blocks in order, oldest first. */
@@ -46,9 +48,10 @@ struct block_list {
 	size_t count;
 };
 
-/* A sequential reader of a region: where its next fault is due, and how much is read ahead then. */
+/* One who goes through a region in order: where the next fault is due, how much is read ahead then, and whether to be written to. */
 struct stream {
 	uint32_t next, window;
+	bool for_writing;
 	uint64_t used_at;
 };
 
@@ -70,7 +73,7 @@ struct fallow_region {
 struct wish {
 	struct fallow_region *region; /* NULL: withdrawn */
 	uint32_t first, count;
-	bool is_readahead;
+	bool for_writing;
 };
 
 struct flush_request {
@@ -101,6 +104,10 @@ struct fallow_pager {
 
 	char *buffers; /* copies of blocks, one for a load under way; each is buffers + n * block_bytes */
 	_Atomic uint32_t buffers_taken;
+
+	char *twin_memory; /* twin_count blocks */
+	struct block *twin_of[TWINS_MAX];
+	uint32_t twin_count, twin_next;
 
 	struct fallow_region *regions;
 	struct wish wishes[WISHES];
@@ -219,10 +226,25 @@ struct load {
 /* Reads LOADING blocks of one region from the source and installs them. The lock is not held. Returns how many failed. */
 size_t fallow_load(struct fallow_region *region, struct load *loads, size_t count, bool is_write);
 
+/* twin.c: all but _fill and _differs with the lock held. */
+int fallow_twins_open(struct fallow_pager *pager);
+void fallow_twins_close(struct fallow_pager *pager);
+/* A twin for a block that is LOADING, which is then not protected; or none, when there is none to be had. */
+void fallow_twin_take(struct block *block);
+/* Makes the twin of these bytes, before anybody can write to them; and whether they are others now. */
+void fallow_twin_fill(const struct block *block, const char *bytes);
+bool fallow_twin_differs(const struct block *block, const char *bytes);
+/* Finds out whether a RESIDENT block was changed; if it was not, it is protected. Nothing is done without a twin. */
+void fallow_twin_settle(struct block *block);
+/* The same is known from elsewhere, or of no interest. */
+void fallow_twin_drop(struct block *block);
+
 /* install.c */
 /* Maps what `from` holds as `count` blocks side by side, LOAD_BATCH at most, without the lock. `in_slots`: that is slots, which are
  * empty then. Sets a bit in *changed for each block that may have been written to meanwhile. 0 or errno. */
 int fallow_install(struct block *first, uint32_t count, char *from, bool in_slots, bool is_write, uint32_t *changed);
+/* Whether the bytes are no longer those of the copy. Other threads may be writing them: any difference will do. */
+bool fallow_differs(const char *mapped, const char *copy, size_t length);
 /* Makes touches of the block SIGBUS, and wakes who waits. With the lock held. */
 void fallow_poison(struct block *block, int error);
 int fallow_unpoison(struct block *block);
@@ -244,9 +266,14 @@ struct run {
 int fallow_scan(struct fallow_pager *pager, char *start, size_t length, bool clear, struct run *runs, size_t capacity,
 		char **reached);
 
-/* readahead.c. With the lock held. How many blocks after `index` to read at once, and to wish for in the background. */
-void fallow_readahead_plan(struct fallow_region *region, uint32_t index, uint32_t *now, uint32_t *later);
-void fallow_wish(struct fallow_pager *pager, struct fallow_region *region, uint32_t first, uint32_t count, bool is_readahead);
+/* readahead.c. With the lock held. How many blocks after `index` to read at once, and to wish for in the background; and whether they
+ * are expected to be written to, and so get twins. */
+struct readahead {
+	uint32_t now, later;
+	bool for_writing;
+};
+struct readahead fallow_readahead_plan(struct fallow_region *region, uint32_t index);
+void fallow_wish(struct fallow_pager *pager, struct fallow_region *region, uint32_t first, uint32_t count, bool for_writing);
 
 /* service.c, handler_thread.c, handler_sigbus.c, registry.c */
 void *fallow_service(void *pager);

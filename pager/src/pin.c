@@ -45,6 +45,7 @@ static int pin_resident(struct block *block, bool for_write)
 	block->pins++;
 	if (for_write) {
 		block->write_pins++;
+		fallow_twin_drop(block);
 		block->flags |= BLOCK_DIRTY;
 	}
 	return 0;

@@ -53,6 +53,7 @@ static int prepare(struct fallow_region *region)
 	for (uint32_t i = 0; i < region->block_count; i++) {
 		region->blocks[i].region = region;
 		region->blocks[i].slot = NO_SLOT;
+		region->blocks[i].twin = NO_TWIN;
 	}
 	for (int i = 0; i < STREAMS; i++)
 		region->streams[i].next = UINT32_MAX;
@@ -123,6 +124,7 @@ static void forget(struct block *block)
 	struct fallow_pager *pager = block->region->pager;
 	if (block->pins > 0)
 		pager->pinned_blocks--;
+	fallow_twin_drop(block);
 	if (block->state == RESIDENT) {
 		fallow_list_remove(&pager->resident, block);
 		pager->used_blocks--;

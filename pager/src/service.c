@@ -49,6 +49,8 @@ static bool grant_wish(struct fallow_pager *pager)
 				break;
 			}
 			block->state = LOADING;
+			if (wish->for_writing)
+				fallow_twin_take(block);
 			loads[count].is_touched = false;
 			loads[count++].block = block;
 		}

@@ -191,6 +191,8 @@ int fallow_flush_region(struct fallow_region *region)
 				return ETIMEDOUT;
 		if (block->state == STANDBY && (block->flags & BLOCK_CHANGED) && first == 0)
 			first = block->error != 0 ? block->error : EAGAIN;
+		if (block->state == RESIDENT)
+			fallow_twin_settle(block);
 		if (block->state != RESIDENT || (!pager->is_async && !(block->flags & BLOCK_DIRTY) && block->write_pins == 0))
 			continue;
 		block->flags |= BLOCK_FLUSHING;
