@@ -23,7 +23,7 @@ struct test {
 };
 
 extern const struct test data_tests[], race_tests[], failure_tests[], memory_tests[], signal_tests[], pin_tests[],
-	interface_tests[], preload_tests[];
+	interface_tests[], twin_tests[], preload_tests[];
 extern const struct configuration configurations[];
 
 /* Notes a failure of the running test; the test goes on. */
@@ -37,6 +37,9 @@ void check_failed(const char *file, int line, const char *what, const char *more
 
 /* Runs `body` in a child. Returns its wait status; -1: it was still there after `seconds`, and was killed. */
 int check_child(void (*body)(void *), void *argument, int seconds);
+
+/* Whether the tests of a name fail in the build that an environment variable names, which has a fault; true when it names none. */
+bool fails_when_broken(const char *variable, const char *name);
 
 /* Numbers that follow from a seed alone. */
 static inline uint64_t next_random(uint64_t *state)

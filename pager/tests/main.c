@@ -60,6 +60,23 @@ int check_child(void (*body)(void *), void *argument, int seconds)
 	return -1;
 }
 
+static void run_broken(void *arguments)
+{
+	const char **words = arguments;
+	if (freopen("/dev/null", "w", stderr) != NULL && freopen("/dev/null", "w", stdout) != NULL)
+		execl(words[0], words[0], words[1], (char *)NULL);
+	_exit(99);
+}
+
+bool fails_when_broken(const char *variable, const char *name)
+{
+	const char *words[] = {getenv(variable), name};
+	if (words[0] == NULL)
+		return true;
+	int status = check_child(run_broken, words, 110);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
 struct call {
 	const struct test *test;
 	const struct configuration *configuration;
@@ -74,7 +91,7 @@ static void run_one(void *argument)
 int main(int argc, char **argv)
 {
 	static const struct test *const tables[] = {interface_tests, data_tests, race_tests, failure_tests, memory_tests, signal_tests,
-						    pin_tests, preload_tests};
+						    pin_tests, twin_tests, preload_tests};
 	const char *wanted = argc > 1 ? argv[1] : "";
 	int passed = 0, failed = 0;
 	size_t count = sizeof tables / sizeof tables[0] - (getenv("PRELOAD") == NULL); /* a sanitized build has none */

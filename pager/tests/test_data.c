@@ -23,10 +23,13 @@ static size_t pick(const struct worker *worker, uint64_t *state)
 	return next_random(state) % (worker->setup->count / THREADS) * THREADS + worker->number;
 }
 
-static void walk(struct worker *worker, size_t from, unsigned words)
+static void walk(struct worker *worker, size_t from, unsigned words, uint64_t added)
 {
-	for (size_t i = from; i < worker->setup->count && words-- > 0; i += THREADS)
+	for (size_t i = from; i < worker->setup->count && words-- > 0; i += THREADS) {
 		worker->wrong += worker->setup->words[i] != worker->shadow[i];
+		if (added != 0)
+			worker->setup->words[i] = worker->shadow[i] += added;
+	}
 }
 
 static void *work(void *argument)
@@ -42,7 +45,7 @@ static void *work(void *argument)
 		} else if (kind < 56) {
 			setup->words[index] = worker->shadow[index] = next_random(&state) | 1;
 		} else if (kind < 60) {
-			walk(worker, index, 3000);
+			walk(worker, index, 3000, kind % 2);
 		} else if (kind < 61) {
 			fallow_region_prefetch(setup->region, index * 8 / 4096 * 4096, 4096);
 		} else if (kind < 62) {
