@@ -180,15 +180,15 @@ int fallow_flush_region(struct fallow_region *region)
 	struct fallow_pager *pager = region->pager;
 	struct batch batch;
 	int first = 0, error = 0;
+	bool is_late = false;
 	uint64_t deadline = fallow_wait_deadline(pager);
 	while (first == 0 && fallow_write_standby(pager, region, &error) > 0)
 		first = error;
 	batch.count = 0;
-	for (uint32_t i = 0; i < region->block_count && !region->closing; i++) {
+	for (uint32_t i = 0; i < region->block_count && !region->closing && !is_late; i++) {
 		struct block *block = &region->blocks[i];
-		while (block->state == LOADING && !region->closing)
-			if (!fallow_wait_changed(pager, deadline))
-				return ETIMEDOUT;
+		while (block->state == LOADING && !region->closing && !is_late)
+			is_late = !fallow_wait_changed(pager, deadline);
 		if (block->state == STANDBY && (block->flags & BLOCK_CHANGED) && first == 0)
 			first = block->error != 0 ? block->error : EAGAIN;
 		if (block->state == RESIDENT)
@@ -201,6 +201,6 @@ int fallow_flush_region(struct fallow_region *region)
 		if (batch.count == BATCH && (error = flush_batch(pager, &batch)) != 0 && first == 0)
 			first = error;
 	}
-	error = flush_batch(pager, &batch);
-	return first != 0 ? first : error;
+	error = flush_batch(pager, &batch); /* late or not: what is in it may not leave before */
+	return is_late ? ETIMEDOUT : first != 0 ? first : error;
 }

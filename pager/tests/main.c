@@ -114,5 +114,5 @@ int main(int argc, char **argv)
 				fflush(stdout);
 			}
 	printf("%d passed, %d failed\n", passed, failed);
-	return failed > 0 || passed == 0;
+	return passed + failed == 0 ? 2 : failed > 0; /* a name that is no test's is no failure of a test */
 }

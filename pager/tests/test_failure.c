@@ -1,5 +1,6 @@
 /* test_failure.c: sources that fail. A touch is SIGBUS then, never zeros, and a program can ask what failed. */
 #include <errno.h>
+#include <pthread.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "pager.h"
 
 static sigjmp_buf back;
 
@@ -251,6 +253,42 @@ static void failing_writes(const struct configuration *configuration)
 	tear_down(&setup);
 }
 
+static void *touch_slowly(void *word)
+{
+	return (void *)(uintptr_t)*(volatile uint64_t *)word;
+}
+
+/* A flush that comes upon a block which does not arrive in time says so, and holds on to nothing. */
+static void late_flush(const struct configuration *configuration)
+{
+	struct setup setup;
+	pthread_t thread;
+	uint64_t value = 0;
+	set_up(&setup, configuration, 4096, 16, 64);
+	CHECK(fallow_pager_destroy(setup.pager) == 0);
+	struct fallow_pager_settings settings = settings_of(configuration, 4096, 16);
+	settings.wait_limit_ms = 300;
+	CHECK(fallow_pager_create(&settings, &setup.pager) == 0);
+	CHECK(fallow_region_map(setup.pager, &setup.faulty.source, 0, setup.count * 8, &setup.region) == 0);
+	setup.words = fallow_region_address(setup.region);
+	for (size_t block = 0; block < 3; block++)
+		setup.words[block * 512] = block + 1;
+	setup.faulty.delay_read_ms = 1500;
+	CHECK(pthread_create(&thread, NULL, touch_slowly, (void *)&setup.words[20 * 512]) == 0);
+	while (*(volatile uint8_t *)&setup.region->blocks[20].state != LOADING)
+		usleep(1000);
+	int said = fallow_region_flush(setup.region);
+	CHECK(said == ETIMEDOUT, "%s", strerror(said));
+	pthread_join(thread, NULL);
+	setup.faulty.delay_read_ms = 0;
+	CHECK(fallow_region_flush(setup.region) == 0);
+	for (size_t block = 0; block < 3; block++)
+		CHECK(pread(setup.file, &value, 8, (off_t)block * 4096) == 8 && value == block + 1);
+	CHECK(fallow_region_unmap(setup.region) == 0);
+	CHECK(fallow_region_map(setup.pager, &setup.faulty.source, 0, setup.count * 8, &setup.region) == 0);
+	tear_down(&setup);
+}
+
 const struct test failure_tests[] = {
 	{"failure: calls that fail poison their block, until it is tried again", failing_calls, false},
 	{"failure: a bad range within what is read ahead", bad_range, false},
@@ -260,5 +298,6 @@ const struct test failure_tests[] = {
 	{"failure: a donor's file is punched", punched, false},
 	{"failure: a donor's word says that it is being taken back", word_set, false},
 	{"failure: write-backs fail, and work again", failing_writes, false},
+	{"failure: a flush that is late holds on to nothing", late_flush, false},
 	{NULL, NULL, false},
 };
