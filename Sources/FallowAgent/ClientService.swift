@@ -70,6 +70,7 @@ final class ClientService {
         case .release: release(request, client)
         case .renew: renew(request, client)
         case .adopt: request.leaseID == nil ? adopt(request, client) : fetch(request, client)
+        case .userfaultfd: userfaultfd(request, client.number)
         case .status:
             answer(
                 request, client.number,
@@ -165,6 +166,14 @@ final class ClientService {
             request, client.number, LocalReply(id: request.id, kind: .leased, lease: opened.lease),
             descriptors: opened.shared >= 0 ? [opened.shared] : [])
         if opened.shared >= 0 { close(opened.shared) }
+    }
+
+    private func userfaultfd(_ request: LocalRequest, _ number: Int) {
+        do throws(WireError) {
+            let device = try UserfaultfdDevice.open(isHandedOut: broker.settings.handsOutUserfaultfd, on: broker.name)
+            answer(request, number, LocalReply(id: request.id, kind: .userfaultfd), descriptors: [device])
+            close(device)
+        } catch { refuse(request, number, error) }
     }
 
     private func release(_ request: LocalRequest, _ client: ClientHarness.Client) {

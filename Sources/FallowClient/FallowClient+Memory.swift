@@ -33,6 +33,21 @@ extension FallowClient {
         }
     }
 
+    /// /dev/userfaultfd, opened by the node's agent: given to a pager (`fallow_pager.h`: `userfaultfd_device`), it lets system calls
+    /// touch what is not here, without a pin.
+    /// - Returns: a descriptor, close-on-exec and the caller's to close.
+    /// - Throws: `.refused` where the site does not hand it out, `.internalError` where the kernel has none.
+    public func userfaultfdDevice() throws(FallowError) -> Int32 {
+        try ForkGuard.check()
+        let answer = try agent.exchange(.userfaultfd, timeout: .seconds(5))
+        guard answer.reply.kind == .userfaultfd, answer.descriptors.count == 1 else {
+            for descriptor in answer.descriptors { Glibc.close(descriptor) }
+            throw FallowError(
+                .internalError, "the node's agent answered 'userfaultfd' with '\(answer.reply.kind.rawValue)'")
+        }
+        return answer.descriptors[0]
+    }
+
     private func ask(_ options: MemoryOptions, site: ByteCount?) throws(FallowError) -> [DonorLease] {
         let (count, each) = try options.split(defaultDonor: site ?? Self.ordinaryDonor)
         let demand = options.demand(for: each)

@@ -151,6 +151,9 @@ extension ConfigurationKey {
                 settings.donorHugePages = use
                 return true
             }),
+        flag(
+            "memory.userfaultfd", "hand programs /dev/userfaultfd, so that system calls may touch remote memory",
+            \.handsOutUserfaultfd),
         seconds("slurm.poll_interval", "seconds between fallowctld's questions to slurmctld", \.slurmPollInterval),
         text("slurm.reader_path", "the fallow-slurm-reader program, built for one release of Slurm", \.slurmReaderPath),
     ]

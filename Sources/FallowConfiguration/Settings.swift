@@ -77,6 +77,9 @@ public struct Settings: Sendable, Equatable {
     public var donorUser: String?
     public var donorSize: ByteCount = .gibibytes(2)
     public var donorHugePages = HugePageUse.auto
+    // memory
+    /// Whether programs are handed /dev/userfaultfd, with which a system call may wait for a page as long as its program likes.
+    public var handsOutUserfaultfd = false
     // slurm
     public var slurmPollInterval: Duration = .seconds(5)
     public var slurmReaderPath = "/usr/libexec/fallow/fallow-slurm-reader"

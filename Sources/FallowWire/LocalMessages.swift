@@ -5,7 +5,7 @@ public import FallowModel
 /// `id` is chosen by the client and comes back in the answer. A `lease` message carries one descriptor: the library,
 /// opened by the client with the user's own rights.
 public struct LocalRequest: Codable, Sendable {
-    public enum Kind: String, Codable, Sendable { case lease, renew, release, status, adopt }
+    public enum Kind: String, Codable, Sendable { case lease, renew, release, status, adopt, userfaultfd }
 
     public var id: UInt64
     public var kind: Kind
@@ -105,6 +105,8 @@ public struct LocalReply: Codable, Sendable {
         case leased
         /// Answers `adopt` without a lease.
         case adopted
+        /// Answers `userfaultfd`; carries one descriptor: /dev/userfaultfd.
+        case userfaultfd
         case renewed, released, status, error
         /// An event: the lease is over.
         case ended

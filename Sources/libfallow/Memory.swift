@@ -19,6 +19,16 @@ internal import FallowModel
     }
 }
 
+@c @implementation public func fallow_userfaultfd(
+    _ client: OpaquePointer!, _ device: UnsafeMutablePointer<Int32>!
+) -> Int32 {
+    Failure.guarded { () throws(FallowError) in
+        guard let device else { throw FallowError(.invalid, "device is NULL: there is nowhere to put the descriptor") }
+        device.pointee = -1
+        device.pointee = try object(client, "client", as: FallowClient.self).userfaultfdDevice()
+    }
+}
+
 @c @implementation public func fallow_memory_close(_ memory: OpaquePointer!) -> Int32 {
     Failure.guarded { () throws(FallowError) in try RegionHandles.close(memory) }
 }

@@ -63,6 +63,10 @@ programs() {
 		case $name in
 		*functions) gcc -shared -fPIC -o "$work/bin/lib$name.so" "$here/programs/$name.c" -D_GNU_SOURCE -O2 -Wall -Wextra \
 			-Werror -I"$tree/Sources/CFallow/include" ;;
+		syscalls) gcc -o "$work/bin/$name" "$here/programs/$name.c" -D_GNU_SOURCE -O2 -Wall -Wextra -Werror \
+			-I"$tree/Sources/CFallow/include" -I"$tree/pager/include" -L"$FALLOW_LAB/lib" -l:libfallow.so.0 \
+			-L"$tree/.build/pager" -l:libfallow-pager.so.1 -Wl,-rpath,"$FALLOW_LAB/lib:$work/lib" &&
+			mkdir -p "$work/lib" && cp "$tree/.build/pager/libfallow-pager.so.1" "$work/lib/" ;;
 		*) gcc -o "$work/bin/$name" "$here/programs/$name.c" -D_GNU_SOURCE -O2 -Wall -Wextra -Werror \
 			-I"$tree/Sources/CFallow/include" -L"$FALLOW_LAB/lib" -l:libfallow.so.0 -Wl,-rpath,"$FALLOW_LAB/lib" ;;
 		esac || { echo "cannot compile $name"; exit 1; }

@@ -203,6 +203,11 @@ struct fallow_memory_options {
 int fallow_memory_open(fallow_client *client, uint64_t size, const struct fallow_memory_options *options,
                        fallow_memory **memory);
 
+/* For regions of fallow_pager.h in thread mode: a descriptor of /dev/userfaultfd, opened by the node's agent. With it as
+ * userfaultfd_device system calls may touch what is not here, without a pin. Close-on-exec, and yours to close once the pager is
+ * made. FALLOW_REFUSED: the site does not hand it out; FALLOW_INTERNAL: the kernel has none (Linux 6.1 and later do). */
+int fallow_userfaultfd(fallow_client *client, int *device);
+
 /* Gives the memory back. Transfers that are under way end with FALLOW_LEASE_ENDED; they stay valid until freed. */
 int fallow_memory_close(fallow_memory *memory);
 

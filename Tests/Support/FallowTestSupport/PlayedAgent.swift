@@ -146,6 +146,8 @@ public final class PlayedAgent: @unchecked Sendable {
         case .adopt:
             session.send(
                 LocalReply(id: request.id, kind: .error, error: WireError(.refused, "there is no job in this test")))
+        case .userfaultfd:
+            session.send(LocalReply(id: request.id, kind: .userfaultfd))
         }
     }
 

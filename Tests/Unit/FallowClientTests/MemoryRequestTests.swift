@@ -56,6 +56,7 @@ private final class LendingAgent: Sendable {
                         node: NodeName("here"), version: "1", leases: 0, controllerReachable: true,
                         donorSize: .mebibytes(2), remoteMemory: waiting.withLock { $0.map { "waiting \($0.count)" } })))
         case .adopt: adopt(session, request)
+        case .userfaultfd: return false
         case .release:
             released.withLock { $0.append(request.leaseID!) }
             session.send(LocalReply(id: request.id, kind: .released, leaseID: request.leaseID))

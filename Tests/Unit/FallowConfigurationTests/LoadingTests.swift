@@ -42,6 +42,7 @@ let otherValues: [String: String] = [
     "cgroup.lowest_weight": "false", "lend.unallocated_headroom": "3G", "lease.memory_per_user": "5G",
     "log.levels": "info,FallowHost=debug",
     "donor.path": "/d", "donor.user": "games", "donor.size": "64M", "donor.huge_pages": "off",
+    "memory.userfaultfd": "true",
     "executor.path": "/e", "executor.processes": "10", "executor.open_files": "64", "executor.file_size": "3M",
     "executor.poll": "0.00002", "executor.poll_percent": "7", "executor.parked": "3", "slurm.poll_interval": "15",
     "slurm.reader_path": "/l",

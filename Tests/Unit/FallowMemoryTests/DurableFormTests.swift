@@ -36,6 +36,7 @@ private final class JobsAgent: Sendable {
                     adopted: AdoptedLeases(
                         leaseIDs: demands.withLock { $0.isEmpty } ? [Self.waiting] : [], isDurable: true)))
         case (.adopt, let id?): lease(session, request, id, NodeName("n1"), beneath: nil)
+        case (.userfaultfd, _): return false
         case (.lease, _):
             demands.withLock { $0.append(request.lease!) }
             switch second {
