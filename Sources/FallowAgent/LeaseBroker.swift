@@ -47,14 +47,20 @@ struct LeaseBroker: Sendable {
         if wanted.kind == .memory { return try await openMemory(wanted, user: user) }
         let demand = try checked(wanted)
         let request = UInt64.random(in: .min ... .max)
-        expectExecutor(for: demand)
-        defer { door.tell { $0.parking.endRequest(request) } }
+        expectExecutor(for: demand) { $0.parking.expect(.shm, for: user) }
         // None of these needs the others: the copy of the library, the user's groups, the grant.
         let source = OwnedDescriptor(fcntl(library, F_DUPFD_CLOEXEC, 0))
         let keeping = Task { try await keep(source, of: user) }
         let known = Task {
             if let identity = try? await identities.identity(of: user) {
                 expectExecutor(for: demand) { $0.engageExecutor(as: identity, for: request) }
+            }
+        }
+        // The name service may answer after the request has come to its end.
+        defer {
+            Task {
+                await known.value
+                door.tell { $0.parking.endRequest(request) }
             }
         }
         return try await untilOpened(demand, user: user) { granted in
@@ -101,10 +107,8 @@ struct LeaseBroker: Sendable {
     }
 
     /// The co-scheduler puts a lease on its client's own node where it can: where there is room, something is done ahead
-    /// meanwhile. An executor is started, if nothing else is said.
-    private func expectExecutor(
-        for demand: LeaseDemand, _ ahead: @escaping @Sendable (NodeShell) -> Void = { $0.parking.expect(.shm) }
-    ) {
+    /// meanwhile.
+    private func expectExecutor(for demand: LeaseDemand, _ ahead: @escaping @Sendable (NodeShell) -> Void) {
         guard !demand.remote, demand.node == nil || demand.node == name else { return }
         door.tell { shell in
             let offer = shell.policy.offer(at: shell.now)

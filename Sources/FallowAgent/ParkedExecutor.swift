@@ -1,5 +1,6 @@
 internal import FallowHost
 internal import FallowLocal
+internal import FallowModel
 internal import FallowWire
 internal import Glibc
 
@@ -67,26 +68,30 @@ final class ParkedExecutor {
         engagement = Engagement(identity: identity, until: until, request: request)
     }
 
+    /// Whether it has become that user for a request that came to nothing.
+    func isFree(for user: UserID) -> Bool {
+        engagement.map { $0.request == nil && $0.identity.uid == user } ?? false
+    }
+
     /// Says which request it waits for now; nil: none.
     func expect(_ request: UInt64?) { engagement?.request = request }
 
     /// Calls `onReady` when it says that it has made ready, and `onLoss` when it dies or cannot go on; until `unwatch`.
-    func watch(onReady: @escaping () -> Void, onLoss: @escaping () -> Void) throws(LocalError) {
+    func watch(onReady: @escaping () -> Void, onLoss: @escaping (WireError?) -> Void) throws(LocalError) {
         watches.append(
             try loop.watch(control.descriptor, .readable) { [weak self] _ in
                 guard let self else { return }
                 var buffer = [UInt8](repeating: 0, count: 4096)
                 let received = buffer.withUnsafeMutableBytes { bytes in try? control.receive(into: bytes) }
-                guard let received, received.count > 0 else { return onLoss() }
+                guard let received, received.count > 0 else { return onLoss(nil) }
                 for descriptor in received.descriptors { close(descriptor) }
-                guard let word = try? decodeJSON(ExecutorReport.self, from: Array(buffer[..<received.count])),
-                    word.error == nil
-                else { return onLoss() }
+                let word = try? decodeJSON(ExecutorReport.self, from: Array(buffer[..<received.count]))
+                guard let word, word.error == nil else { return onLoss(word?.error) }
                 if word.hasEntered == true { engagement?.hasEntered = true }
                 if word.isPrepared == true { onReady() }
             })
         if process.descriptor >= 0 {
-            watches.append(try loop.watch(process.descriptor, .readable) { _ in onLoss() })
+            watches.append(try loop.watch(process.descriptor, .readable) { _ in onLoss(nil) })
         }
     }
 

@@ -9,25 +9,25 @@ extension ParkingLot {
     static let engagementLife: Duration = .seconds(5)
 
     /// Has one that stands ready become a user whose lease is asked for, or keeps the one that did so for a request of his
-    /// that came to nothing; so that requests which are refused cost one executor in `engagementLife`.
+    /// that came to nothing; so that requests which are refused cost one executor in `engagementLife`. Requests of one user that are
+    /// under way together leave one that stands ready to others.
     ///
     /// - Parameter entry: whom it becomes, and within what.
     func engage(
         _ kind: TransportKind, as identity: UserIdentity, for request: UInt64,
         _ entry: (ParkedExecutor) -> ExecutorEntry
     ) {
-        let isFree = { (one: ParkedExecutor) in
-            one.engagement.map { $0.request == nil && $0.identity == identity } ?? false
-        }
-        if let one = stand(kind, { $0.engaged.first(where: isFree) }) { return one.expect(request) }
-        guard let one = stand(kind, { $0.ready.first }) else { return }
+        let (engaged, ready) = stand(kind) { ($0.engaged, $0.ready) }
+        let his = engaged.filter { $0.engagement?.identity == identity }
+        if let one = his.first(where: { $0.isFree(for: identity.uid) }) { return one.expect(request) }
+        guard let one = ready.first, his.isEmpty || ready.count > 1 else { return }
         do {
             try one.engage(identity, entry(one), for: request, until: .now + Self.engagementLife)
             stand(kind) { stand in
                 stand.remove(one)
                 stand.engaged.append(one)
             }
-        } catch { lost(one, kind) }
+        } catch { lost(one, kind, error as? WireError) }
     }
 
     /// A request has come to its end, with an executor or without.

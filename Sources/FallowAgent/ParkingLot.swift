@@ -77,12 +77,13 @@ final class ParkingLot {
         if stand(kind, { $0.births < $0.takers.count }) { start(kind) }
     }
 
-    /// A lease will be asked for in a moment, most likely: an executor is started now unless one is there.
-    func expect(_ kind: TransportKind) {
-        guard stand(kind, { $0.ready.isEmpty && $0.births <= $0.takers.count && $0.policy.isOpen }), maximum > 0 else {
-            return
+    /// A lease of the user will be asked for in a moment, most likely: an executor is started now unless one is there.
+    func expect(_ kind: TransportKind, for user: UserID) {
+        let isWanted = stand(kind) {
+            $0.ready.isEmpty && $0.births <= $0.takers.count && $0.policy.isOpen
+                && !$0.engaged.contains { $0.isFree(for: user) }
         }
-        start(kind)
+        if isWanted, maximum > 0 { start(kind) }
     }
 
     private func takeReady(_ kind: TransportKind) -> ParkedExecutor? {
@@ -189,8 +190,8 @@ final class ParkingLot {
         do {
             try one.watch(
                 onReady: { [weak self] in self?.stand(kind) { $0.policy.onReady() } },
-                onLoss: { [weak self, weak one] in
-                    if let one { self?.lost(one, kind) }
+                onLoss: { [weak self, weak one] why in
+                    if let one { self?.lost(one, kind, why) }
                 })
             stand(kind) { $0.ready.append(one) }
         } catch {
@@ -202,12 +203,13 @@ final class ParkingLot {
     }
 
     /// One that stood ready has died: another takes its place when the policy says so.
-    func lost(_ one: ParkedExecutor, _ kind: TransportKind) {
+    func lost(_ one: ParkedExecutor, _ kind: TransportKind, _ why: WireError?) {
         stand(kind) { stand in
             stand.remove(one)
             // Its user may kill one that has become him: that says nothing of starting, and slows nobody else's.
-            if one.engagement == nil { stand.policy.onLost(now: .current()) }
+            if one.engagement?.hasEntered != true { stand.policy.onLost(now: .current()) }
         }
+        if let why { log.error("a parked executor cannot go on", metadata: ["error": "\(why)"]) }
         log.debug("a parked executor died", metadata: ["pid": "\(one.process.pid)"])
         one.end()
         settleSoon()

@@ -17,7 +17,8 @@ public enum LocalSocketType: Hashable, Sendable {
     }
 }
 
-/// Who is behind a connection, as the kernel recorded it when the connection was made (`SO_PEERCRED`).
+/// Who is behind a connection, as the kernel recorded it when the connection was made (`SO_PEERCRED`, the effective user), or who
+/// sent a message to a `LocalMailbox` (`SCM_CREDENTIALS`, the real one).
 public struct PeerCredentials: Hashable, Sendable {
     /// The process; 0 when it is not visible from this pid namespace.
     public var pid: Int32

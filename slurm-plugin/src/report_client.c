@@ -82,6 +82,8 @@ static enum fallow_answer send_until(int fd, const char *path, const struct fall
 			return end(FALLOW_ANSWER_HUNG, why, "the agent took no report", 0);
 		if (send_record(fd, &address, request, reply_end, 0) == (ssize_t)sizeof *request)
 			return FALLOW_ANSWER_VALID;
+		if (errno == EPROTOTYPE) /* it takes connections, as agents did before */
+			return end(FALLOW_ANSWER_GARBLED, why, "the agent is of another release; install one release of both", 0);
 		if (errno != EINTR && errno != EAGAIN)
 			return end(FALLOW_ANSWER_ABSENT, why, "no agent listens", errno);
 	}
@@ -209,8 +211,11 @@ bool fallow_report_post(const char *socket_path, const struct fallow_report_requ
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	bool waits = bound_sending(fd, fallow_deadline_ns(wait_ms));
-	bool sent = send_record(fd, &address, request, -1, waits ? 0 : MSG_DONTWAIT) == (ssize_t)sizeof *request;
+	uint64_t deadline_ns = fallow_deadline_ns(wait_ms);
+	ssize_t sent;
+	do
+		sent = send_record(fd, &address, request, -1, bound_sending(fd, deadline_ns) ? 0 : MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
 	close(fd);
-	return sent;
+	return sent == (ssize_t)sizeof *request;
 }

@@ -68,7 +68,7 @@ static void absent(void)
 	snprintf(stream.sun_path, sizeof stream.sun_path, "%.100s", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(bind(fd, (struct sockaddr *)&stream, sizeof stream) == 0 && listen(fd, 4) == 0);
-	CHECK(ask(&took_ms) == FALLOW_ANSWER_ABSENT && took_ms < AT_ONCE_MS);
+	CHECK(ask(&took_ms) == FALLOW_ANSWER_GARBLED && took_ms < AT_ONCE_MS && strstr(why, "another release") != NULL, "(%s)", why);
 	ask_one(SILENT, FALLOW_ANSWER_ABSENT, "", 0, AT_ONCE_MS);
 }
 

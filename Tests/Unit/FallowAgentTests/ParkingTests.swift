@@ -26,7 +26,7 @@ struct ParkingTests {
     private func runs(_ pid: Int32) -> Bool { status(pid).contains("\nState:") && !status(pid).contains("State:\tZ") }
 
     private func node() throws -> ShellUnderTest {
-        let node = try ShellUnderTest(parked: 2)
+        let node = try ShellUnderTest(parked: 3)
         node.slurm()
         node.on { $0.tick() }
         return node
@@ -156,23 +156,26 @@ struct ParkingTests {
     func engagementWithoutLease() throws {
         let (node, pid) = try engaged()
         defer { try? node.end() }
-        // Enough may stand; none more is used up.
-        _ = try node.open(node.grant(2, library: "plain.so", user: UserID(65533)), libraryPath: library).get()
-        #expect(within(5) { node.on { $0.parking.readyCount >= 1 } })
         node.on { $0.parking.endRequest(1) }
         for request in 2...5 as ClosedRange<UInt64> {
             node.on { [nobody] shell in
+                shell.parking.expect(.shm, for: nobody.uid)
                 shell.engageExecutor(as: nobody, for: request)
                 shell.parking.endRequest(request)
             }
         }
         #expect(node.on { $0.parking.engagedProcesses } == [pid])
-        // While one waits for his request, another of his requests has another.
-        node.on { [nobody] shell in
-            shell.engageExecutor(as: nobody, for: 6)
-            shell.engageExecutor(as: nobody, for: 7)
+        #expect(node.on { $0.parking.readyCount + $0.parking.birthCount } == 0, "none more is used up, or started")
+        // While one waits for his request, another of his requests has another, but the last that stands is for others.
+        node.on { shell in
+            for _ in 0..<3 { shell.parking.stand(.shm) { $0.policy.onLease(now: .current()) } }
+            shell.tick()
         }
-        #expect(node.on { $0.parking.engagedProcesses.count } == 2)
+        #expect(within(4) { node.on { $0.parking.readyCount == 2 } })
+        node.on { [nobody] shell in
+            for request in 6...9 as ClosedRange<UInt64> { shell.engageExecutor(as: nobody, for: request) }
+        }
+        #expect(node.on { ($0.parking.engagedProcesses.count, $0.parking.readyCount) } == (2, 1))
         #expect(
             within(10) {
                 node.on { $0.tick() }

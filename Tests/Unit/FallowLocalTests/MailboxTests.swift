@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test("Its file has its mode from the beginning, and is taken from nobody who lives")
+    @Test("Its file has its mode, and is taken from nobody who lives")
     func file() throws {
         try withFolder { folder in
             let path = "\(folder)/socket"
